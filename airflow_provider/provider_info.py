@@ -219,8 +219,9 @@ def get_provider_info() -> dict[str, Any]:
             for package in _SYSTEMS
         ],
         "extra-links": [
+            "airflow_provider.core.sync.links.PlanLink",
+            "airflow_provider.core.sync.links.ReportLink",
             "airflow_provider.leanix.links.LeanIXSyncLogLink",
-            "airflow_provider.mapsindoors.links.MapsIndoorsPlanLink",
         ],
         "connection-types": [_MAPSINDOORS, _AMIGOCLOUD, _IOTSTUDIO, _LEANIX],
     }

@@ -142,6 +142,7 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
                     self._last_item_count(context, request).raise_if_shrunk(request.sent, self.max_shrink)
                 submission = Submission(context, request.fingerprint, self.log)
                 run_id = self._submit(context, hook, submission, ldif)
+            self.sync_log_url = hook.sync_log_url()
             self.log.info("Waiting for run %s, at most %g seconds", run_id, seconds)
             if is_deferrable(self.deferrable):
                 self._wait_in_triggerer(run_id, deadline, request)

@@ -11,6 +11,7 @@ from airflow_provider.core.arguments import check_choice, check_exactly_one, che
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.files.row_operator import RowOperator
 from airflow_provider.core.input.scalars import read_scalars
+from airflow_provider.core.sync.links import PlanLink
 from airflow_provider.mapsindoors import DEFAULT_CONN_ID
 from airflow_provider.mapsindoors.arguments import (
     BATCH,
@@ -25,7 +26,6 @@ from airflow_provider.mapsindoors.catalogue.operator import (
     MapsIndoorsSyncCategoriesOperator,
     MapsIndoorsSyncDisplayTypesOperator,
 )
-from airflow_provider.mapsindoors.links import MapsIndoorsPlanLink, record_page
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -140,7 +140,7 @@ class MapsIndoorsSyncGeodataOperator(GeodataRowOperator):
         *RowOperator.ROW_FIELDS,
         *RowOperator.SQL_FIELDS,
     )
-    operator_extra_links = (MapsIndoorsPlanLink(),)
+    operator_extra_links = (PlanLink(),)
 
     def __init__(
         self,
@@ -183,6 +183,7 @@ class MapsIndoorsSyncGeodataOperator(GeodataRowOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Make or load the plan, and apply it unless the mode is ``plan``."""
+        from airflow_provider.core.sync.summary import publish_plan
         from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
         from airflow_provider.mapsindoors.sync.sync import Sync
 
@@ -195,8 +196,8 @@ class MapsIndoorsSyncGeodataOperator(GeodataRowOperator):
                 plan = sync.load_plan(self.plan)
             else:
                 plan, rows = sync.make_plan(source)
-            if path := self.plan_output or self.plan:
-                record_page(self, context, path, plan.fingerprint)
+            path = self.plan_output or self.plan
+            publish_plan(self, context, path, plan.fingerprint, sync.summary(plan, rows))
             self.log.info("Planned: %s", plan.summary())
             counts: dict[str, int] = {name: plan.count(name) for name in OPERATIONS}
             try:
@@ -210,7 +211,7 @@ class MapsIndoorsSyncGeodataOperator(GeodataRowOperator):
                 "unchanged": plan.unchanged,
                 "failed": len(plan.failed),
                 "requests": hook.requests,
-                "plan": self.plan_output or self.plan,
+                "plan": path,
             }
             return add_to_outlet_events(context, self.outlets, result)
 

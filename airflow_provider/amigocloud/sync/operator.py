@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider.amigocloud import DEFAULT_CONN_ID
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.files.row_operator import RowOperator
+from airflow_provider.core.sync.links import PlanLink
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -47,7 +48,7 @@ class AmigoCloudSyncDatasetOperator(RowOperator):
         ``<plan_output>.failed.jsonl`` (or ``<plan>.failed.jsonl``) with the reasons; without these paths, all
         of them are in the log.
     :param plan_output: path of the plan's JSON. Beside it is a page with a map and a table of all changes,
-        with the suffix ``.html``.
+        with the suffix ``.html``, to which the task has a link.
     :param plan: path of a plan made earlier. Exactly this plan is applied. When a row that it is about has
         changed since, ``PlanRejectedError`` is raised instead; for a plan that restores, when anything of the
         dataset has changed.
@@ -89,6 +90,7 @@ class AmigoCloudSyncDatasetOperator(RowOperator):
         *RowOperator.ROW_FIELDS,
         *RowOperator.SQL_FIELDS,
     )
+    operator_extra_links = (PlanLink(),)
     ui_color = "#d7ecd9"
 
     def __init__(
@@ -157,15 +159,19 @@ class AmigoCloudSyncDatasetOperator(RowOperator):
             settings["concurrency"] = self.concurrency or hook.max_concurrency
             sync = Sync(hook=hook, store=store, log=self.log, **settings)
             try:
-                result = self._run(sync, source)
+                result = self._run(sync, source, context)
             finally:
                 failed = store.count("failed")
                 report_failed(_Failed(store), failed, self.plan_output or self.plan, self.log)
             result |= {"failed": failed, "requests": hook.requests}
         return add_to_outlet_events(context, self.outlets, result)
 
-    def _run(self, sync: Sync, source: Any) -> dict[str, Any]:
+    def _run(self, sync: Sync, source: Any, context: Context) -> dict[str, Any]:
+        from airflow_provider.core.sync.summary import publish_plan
+
         head, rows = self._make_plan(sync, source)
+        path = self.plan_output or self.plan
+        publish_plan(self, context, path, head.fingerprint, sync.summary(head, rows))
         counts = sync.store.counts()
         planned = ", ".join(f"{operation} {count}" for operation, count in counts.items() if count)
         self.log.info(
@@ -187,7 +193,7 @@ class AmigoCloudSyncDatasetOperator(RowOperator):
             "unchanged": unchanged,
             "failed": 0,
             "requests": 0,
-            "plan": self.plan_output or self.plan,
+            "plan": path,
             "state_before": head.state,
             "state": sync.state or head.state,
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 from itertools import islice
 from typing import Any
@@ -25,6 +25,7 @@ from airflow_provider.core.sync.page import (
     render_legend,
     render_rest,
 )
+from airflow_provider.core.sync.summary import Field, PlanSummary
 
 MAX_VALUE = 300
 """Maximum characters of a value."""
@@ -40,15 +41,44 @@ def page(head: PlanHead, store: SyncStore, schema: Schema) -> Iterator[bytes]:
     :param store: its changes.
     :param schema: fields of the dataset.
     """
-    parts = page_parts(f"Plan for dataset {head.dataset}", head.fingerprint, _content(head, store, schema))
+    parts = page_parts(_title(head), head.fingerprint, _content(head, store, schema))
     return (f"{part}\n".encode() for part in parts)
 
 
+def summarize(head: PlanHead, store: SyncStore, schema: Schema, exceeded: Sequence[str]) -> PlanSummary:
+    """Return a plan in words.
+
+    :param head: the plan.
+    :param store: its changes.
+    :param schema: fields of the dataset.
+    :param exceeded: a sentence for each limit that the plan exceeds.
+    """
+    return PlanSummary(
+        title=_title(head),
+        compared=f"compared with {head.compared} rows of the dataset, {_aim(head)}",
+        counts=_counts(store, schema),
+        unchanged=head.unchanged,
+        failed=store.count("failed"),
+        changes=(
+            (_kind(change, schema), change.name or change.key, _differences(change, schema))
+            for _, change in store.changes()
+        ),
+        exceeded=exceeded,
+    )
+
+
+def _title(head: PlanHead) -> str:
+    return f"Plan for dataset {head.dataset}"
+
+
+def _aim(head: PlanHead) -> str:
+    return f"restores state {head.restores}" if head.restores else f"by {head.key}"
+
+
 def _content(head: PlanHead, store: SyncStore, schema: Schema) -> Iterator[str]:
-    aim = f"restores state {head.restores}" if head.restores else f"by {head.key}"
     yield (
-        f'<p class="quiet">Compared with {head.compared} rows of the dataset, {escape(aim)}, in its state'
-        f" {escape(head.state)}. Nothing is written yet.</p>"
+        f'<p class="quiet">Compared with {head.compared} rows of the dataset, {escape(_aim(head))}, in its'
+        f" state {escape(head.state)}. Nothing is written yet.</p>"
     )
     counts = _counts(store, schema)
     yield render_cards(counts, head.unchanged, store.count("failed"))
@@ -107,21 +137,22 @@ def _table(store: SyncStore, schema: Schema) -> Iterator[str]:
     for number, (_, change) in enumerate(islice(store.changes(), MOST_ROWS), 1):
         kind = _kind(change, schema)
         which = f'<b>{escape(change.name)}</b><br><span class="quiet">{escape(change.key)}</span>'
+        fields = "<br>".join(render_field(*field) for field in _differences(change, schema))
         cells = f'<td class="number">{number}</td><td>{render_chip(kind)}</td><td>{which}</td>'
-        cells += f"<td>{escape(str(change.row or ''))}</td><td>{'<br>'.join(_fields(change, schema))}</td>"
+        cells += f"<td>{escape(str(change.row or ''))}</td><td>{fields}</td>"
         yield f'<tr id="change-{number}">{cells}</tr>'
     yield f"</table>{render_rest(count)}</section>"
 
 
-def _fields(change: Change, schema: Schema) -> Iterator[str]:
+def _differences(change: Change, schema: Schema) -> Iterator[Field]:
     pairs = change.fields
     if change.operation == CREATE:
         pairs = {name: [None, value] for name, value in change.body.items() if value is not None}
     for name, (old, new) in pairs.items():
         if name in schema.fields and schema.fields[name].kind == "geometry":
-            yield render_field(name, "", "gets a place" if old is None else "changes" if new else "")
+            yield name, "", "gets a place" if old is None else "changes" if new else ""
         else:
-            yield render_field(name, _text(old), _text(new))
+            yield name, _text(old), _text(new)
 
 
 def _text(value: Any) -> str:

@@ -15,7 +15,7 @@ from airflow_provider.amigocloud.sync.compare import Comparison
 from airflow_provider.amigocloud.sync.document import PlanHead, document_parts, load, sign
 from airflow_provider.amigocloud.sync.execute import READ_DELAYS, Execution, JobWait, WriteOptions
 from airflow_provider.amigocloud.sync.fields import Schema
-from airflow_provider.amigocloud.sync.page import page
+from airflow_provider.amigocloud.sync.page import page, summarize
 from airflow_provider.amigocloud.sync.progress import Progress
 from airflow_provider.amigocloud.sync.reading import DatasetReader
 from airflow_provider.amigocloud.sync.rows import RowReader, open_rows, store_rows
@@ -28,6 +28,7 @@ from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, is_qu
 from airflow_provider.core.input.problems import Problems, nearest
 from airflow_provider.core.sync.limits import UNKNOWN_MISSING, Limits
 from airflow_provider.core.sync.page import page_path
+from airflow_provider.core.sync.summary import PlanSummary
 from airflow_provider.errors import (
     InputError,
     PlanRejectedError,
@@ -217,7 +218,8 @@ class Sync:
         :raises RequestRejectedError: when the service rejects rows, unless invalid rows are skipped.
         :raises VerificationError: when the dataset does not show the written changes.
         """
-        self._check_limits(head, rows)
+        if wrong := self._exceeded(head, rows):
+            raise PlanRejectedError("; ".join(wrong))
         self.state = head.state
         if not self.store.count("changes"):
             return
@@ -241,7 +243,15 @@ class Sync:
         """Return the number of rows that were as planned before the first write."""
         return self.store.count("changes", "batch = 0 AND status = 'done' AND operation <> 'delete'")
 
-    def _check_limits(self, head: PlanHead, rows: int | None) -> None:
+    def summary(self, head: PlanHead, rows: int | None = None) -> PlanSummary:
+        """Return a plan in words, with the limits that it exceeds.
+
+        :param head: the plan.
+        :param rows: number of rows of the source; None when there is none.
+        """
+        return summarize(head, self.store, self._schema, self._exceeded(head, rows))
+
+    def _exceeded(self, head: PlanHead, rows: int | None) -> list[str]:
         counts = self.store.counts()
         deletes = counts["delete"]
         wrong = self.limits.exceeded(
@@ -255,8 +265,7 @@ class Sync:
             wrong.append("the source is empty")
         if deletes and self.store.count("failed", "key = ''"):
             wrong.append(UNKNOWN_MISSING)
-        if wrong:
-            raise PlanRejectedError("; ".join(wrong))
+        return wrong
 
     def _reject_drifted(self, head: PlanHead, status: StatusCheck) -> str:
         """Read the status of all changes, unless the dataset is still in the state of the plan.

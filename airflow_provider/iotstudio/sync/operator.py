@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.files.row_operator import RowOperator
+from airflow_provider.core.sync.links import PlanLink
 from airflow_provider.iotstudio import DEFAULT_CONN_ID
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class IoTStudioSyncThingsOperator(RowOperator):
         ``<plan_output>.failed.jsonl`` (or ``<plan>.failed.jsonl``) with the reasons; without these paths, all
         of them are in the log.
     :param plan_output: path of the plan's JSON. Beside it is a page with a table of all changes, with the
-        suffix ``.html``. Together with ``plan`` it gets a copy.
+        suffix ``.html``, to which the task has a link. Together with ``plan`` it gets a copy.
     :param plan: path of a plan made earlier. Exactly this plan is applied. When a Thing that it is about has
         changed since, or it is for another server or space, ``PlanRejectedError`` is raised instead.
     :param verify: compare the descriptions that the service returns with those that were sent, and raise
@@ -88,6 +89,7 @@ class IoTStudioSyncThingsOperator(RowOperator):
         *RowOperator.ROW_FIELDS,
         *RowOperator.SQL_FIELDS,
     )
+    operator_extra_links = (PlanLink(),)
 
     def __init__(
         self,
@@ -134,6 +136,7 @@ class IoTStudioSyncThingsOperator(RowOperator):
         """Make or load the plan, and apply it unless the mode is ``plan``."""
         from airflow_provider.core.files.storage import ensure_writable
         from airflow_provider.core.sync.failures import report_failed
+        from airflow_provider.core.sync.summary import publish_plan
         from airflow_provider.iotstudio.hooks import IoTStudioHook
         from airflow_provider.iotstudio.sync.arguments import read_settings
         from airflow_provider.iotstudio.sync.sync import Sync
@@ -148,18 +151,20 @@ class IoTStudioSyncThingsOperator(RowOperator):
         ):
             sync = Sync(hook, self.log, is_retry=is_retry, **settings)
             plan, rows = (sync.load_plan(self.plan), None) if self.plan else sync.make_plan(source)
+            path = self.plan_output or self.plan
+            publish_plan(self, context, path, plan.fingerprint, sync.summary(plan, rows))
             self.log.info("Planned: %s", plan.summary())
             try:
                 counts = self._counts(sync, plan, rows)
             finally:
-                report_failed(plan.failed, len(plan.failed), self.plan_output or self.plan, self.log)
+                report_failed(plan.failed, len(plan.failed), path, self.log)
             result = {
                 **counts,
                 "deactivate": 0,
                 "unchanged": plan.unchanged,
                 "failed": len(plan.failed),
                 "requests": hook.requests,
-                "plan": self.plan_output or self.plan,
+                "plan": path,
             }
         return add_to_outlet_events(context, self.outlets, result)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any
 
@@ -16,6 +16,7 @@ from airflow_provider.core.sync.page import (
     render_field,
     render_rest,
 )
+from airflow_provider.core.sync.summary import Field, PlanSummary
 from airflow_provider.iotstudio.sync.document import Change, Plan
 
 MAX_VALUE = 300
@@ -27,16 +28,41 @@ def page(plan: Plan) -> Iterator[bytes]:
 
     :param plan: the plan.
     """
-    parts = page_parts(f"Plan for the Things of {plan.space}", plan.fingerprint, _content(plan))
+    parts = page_parts(_title(plan), plan.fingerprint, _content(plan))
     return (f"{part}\n".encode() for part in parts)
 
 
-def _content(plan: Plan) -> Iterator[str]:
-    where = "" if plan.category is None else f" of the category {plan.category}"
-    yield (
-        f'<p class="quiet">Compared with {plan.compared} Things{escape(where)}, by {escape(plan.match_on)}.'
-        " Nothing is written yet.</p>"
+def summarize(plan: Plan, exceeded: Sequence[str]) -> PlanSummary:
+    """Return a plan in words.
+
+    :param plan: the plan.
+    :param exceeded: a sentence for each limit that the plan exceeds.
+    """
+    return PlanSummary(
+        title=_title(plan),
+        compared=f"compared with {_compared(plan)}",
+        counts=plan.counts(),
+        unchanged=plan.unchanged,
+        failed=len(plan.failed),
+        changes=(
+            (change.operation, change.title or change.key or change.id, _differences(change))
+            for change in plan.changes
+        ),
+        exceeded=exceeded,
     )
+
+
+def _title(plan: Plan) -> str:
+    return f"Plan for the Things of {plan.space}"
+
+
+def _compared(plan: Plan) -> str:
+    where = "" if plan.category is None else f" of the category {plan.category}"
+    return f"{plan.compared} Things{where}, by {plan.match_on}"
+
+
+def _content(plan: Plan) -> Iterator[str]:
+    yield f'<p class="quiet">Compared with {escape(_compared(plan))}. Nothing is written yet.</p>'
     yield render_cards(plan.counts(), plan.unchanged, len(plan.failed))
     if plan.changes:
         head = "<tr><th>Row</th><th></th><th>Thing</th><th>Change</th></tr>"
@@ -49,14 +75,17 @@ def _content(plan: Plan) -> Iterator[str]:
 def _row(change: Change) -> str:
     title, key = escape(change.title), escape(change.id or change.key)
     name = title if title == key else f'{title}<br><span class="quiet">{key}</span>'
-    differences = "<br>".join(
-        render_field(field, _text(found), _text(wanted)) for field, (found, wanted) in change.fields.items()
-    )
+    differences = "<br>".join(render_field(*field) for field in _differences(change))
     number = escape(str(change.row)) if change.row else ""
     return (
         f'<tr><td class="number">{number}</td><td>{render_chip(change.operation)}</td><td>{name}</td>'
         f"<td>{differences}</td></tr>"
     )
+
+
+def _differences(change: Change) -> Iterator[Field]:
+    for field, (found, wanted) in change.fields.items():
+        yield field, _text(found), _text(wanted)
 
 
 def _text(value: Any) -> str:

@@ -11,11 +11,12 @@ from airflow_provider.core.files.reader import open_source
 from airflow_provider.core.files.row_source import RowOptions
 from airflow_provider.core.sync.limits import UNKNOWN_MISSING, Limits
 from airflow_provider.core.sync.page import page_path
+from airflow_provider.core.sync.summary import PlanSummary
 from airflow_provider.errors import PlanRejectedError, shorten
 from airflow_provider.iotstudio.sync.compare import Comparison, Fleet, list_fleet
 from airflow_provider.iotstudio.sync.document import Change, Plan, description_hash
 from airflow_provider.iotstudio.sync.execute import PlanExecution
-from airflow_provider.iotstudio.sync.page import page
+from airflow_provider.iotstudio.sync.page import page, summarize
 from airflow_provider.iotstudio.sync.rows import RowReader
 from airflow_provider.iotstudio.things.write import same_field
 
@@ -156,6 +157,14 @@ class Sync:
         if not self._skip_bad:
             execution.raise_if_failed()
         return execution
+
+    def summary(self, plan: Plan, rows: int | None) -> PlanSummary:
+        """Return a plan in words, with the limits that it exceeds.
+
+        :param plan: the plan.
+        :param rows: number of rows of the source; None when the plan was loaded from a file.
+        """
+        return summarize(plan, self._violations(plan, rows))
 
     def _violations(self, plan: Plan, rows: int | None) -> list[str]:
         deletes = plan.count("delete")

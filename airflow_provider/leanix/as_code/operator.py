@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from airflow_provider.core.asset_events import add_to_outlet_events
+from airflow_provider.core.sync.links import PlanLink
 from airflow_provider.leanix import DEFAULT_CONN_ID
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class LeanIXPutConfigurationOperator(BaseOperator):
         With ``plan`` it is needed only when it has secrets, which plans do not have.
     :param mode: ``plan`` writes the plan only, ``apply`` stores the configurations.
     :param plan_output: path of the plan's JSON, without secrets. Beside it is a page with all differences,
-        with the suffix ``.html``. Together with ``plan`` it gets a copy.
+        with the suffix ``.html``, to which the task has a link. Together with ``plan`` it gets a copy.
     :param plan: path of a plan made earlier. Exactly this plan is applied. When a stored configuration has
         changed since, or it is for another workspace, ``PlanRejectedError`` is raised instead.
     :param leanix_conn_id: id of the connection.
@@ -50,6 +51,7 @@ class LeanIXPutConfigurationOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("configuration", "mode", "plan_output", "plan", "leanix_conn_id")
+    operator_extra_links = (PlanLink(),)
     ui_color = "#d9e8f6"
 
     def __init__(
@@ -72,6 +74,8 @@ class LeanIXPutConfigurationOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Compare the configurations with the stored ones, and write those that differ."""
         from airflow_provider.core.files.storage import ensure_writable
+        from airflow_provider.core.sync.summary import publish_plan
+        from airflow_provider.leanix.as_code.page import summarize
         from airflow_provider.leanix.as_code.sync import ConfigurationSync
         from airflow_provider.leanix.configurations import read_configurations
         from airflow_provider.leanix.hooks import LeanIXHook
@@ -85,6 +89,7 @@ class LeanIXPutConfigurationOperator(BaseOperator):
         with LeanIXHook(self.leanix_conn_id) as hook:
             sync = ConfigurationSync(hook, given, self.plan_output)
             plan = sync.load_plan(self.plan) if self.plan else sync.make_plan()
+            publish_plan(self, context, self.plan_output or self.plan, plan.fingerprint, summarize(plan))
             self._log(plan)
             entries = sync.apply(plan) if self.mode == "apply" else plan.entries
         result = self._result(entries, is_single=is_single or (given is None and len(entries) == 1))

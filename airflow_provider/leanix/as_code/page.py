@@ -15,7 +15,10 @@ from airflow_provider.core.sync.page import (
     render_field,
     render_rest,
 )
+from airflow_provider.core.sync.summary import Field, PlanSummary
 from airflow_provider.leanix.as_code.plan import Entry, Plan
+
+_TITLE = "Plan for processor configurations"
 
 _MAX_VALUE = 300
 """Maximum characters of a value."""
@@ -26,33 +29,55 @@ def page(plan: Plan) -> Iterator[bytes]:
 
     :param plan: the plan.
     """
-    parts = page_parts("Plan for processor configurations", plan.fingerprint, _content(plan))
+    parts = page_parts(_TITLE, plan.fingerprint, _content(plan))
     return (f"{part}\n".encode() for part in parts)
+
+
+def summarize(plan: Plan) -> PlanSummary:
+    """Return a plan in words.
+
+    :param plan: the plan.
+    """
+    counts = plan.counts()
+    return PlanSummary(
+        title=_TITLE,
+        compared=f"compared with those of {plan.host}",
+        counts=_written(counts),
+        unchanged=counts["unchanged"],
+        failed=0,
+        changes=((entry.operation, entry.name, _differences(entry)) for entry in _changed(plan)),
+    )
+
+
+def _written(counts: dict[str, int]) -> dict[str, int]:
+    return {name: counts[name] for name in ("create", "update")}
+
+
+def _changed(plan: Plan) -> list[Entry]:
+    return [entry for entry in plan.entries if entry.operation != "unchanged"]
 
 
 def _content(plan: Plan) -> Iterator[str]:
     counts = plan.counts()
     yield f'<p class="quiet">Compared with those of {escape(plan.host)}. Nothing is written yet.</p>'
-    yield render_cards({name: counts[name] for name in ("create", "update")}, counts["unchanged"], 0)
-    changed = [entry for entry in plan.entries if entry.operation != "unchanged"]
-    if changed:
+    yield render_cards(_written(counts), counts["unchanged"], 0)
+    if changed := _changed(plan):
         yield "<section><h2>Changes</h2><table><tr><th></th><th>Configuration</th><th>Change</th></tr>"
         yield from map(_row, changed[:MOST_ROWS])
         yield f"</table>{render_rest(len(changed))}</section>"
 
 
 def _row(entry: Entry) -> str:
-    differences = "<br>".join(
-        render_field(one.path, "" if one.sign == "+" else _text(one.old), _new_text(one.sign, one.new))
-        for one in entry.changes
-    )
+    differences = "<br>".join(render_field(*field) for field in _differences(entry))
     return (
         f"<tr><td>{render_chip(entry.operation)}</td><td>{escape(entry.name)}</td><td>{differences}</td></tr>"
     )
 
 
-def _new_text(sign: str, value: Any) -> str:
-    return "" if sign == "-" else _text(value)
+def _differences(entry: Entry) -> Iterator[Field]:
+    for one in entry.changes:
+        old, new = ("" if one.sign == "+" else _text(one.old)), ("" if one.sign == "-" else _text(one.new))
+        yield one.path, old, new
 
 
 def _text(value: Any) -> str:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.files.row_operator import RowOperator
+from airflow_provider.core.sync.links import PlanLink
 from airflow_provider.mapsindoors import DEFAULT_CONN_ID
-from airflow_provider.mapsindoors.links import MapsIndoorsPlanLink, record_page
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -66,7 +66,7 @@ class CatalogueSyncOperator(RowOperator):
         *RowOperator.ROW_FIELDS,
         *RowOperator.SQL_FIELDS,
     )
-    operator_extra_links = (MapsIndoorsPlanLink(),)
+    operator_extra_links = (PlanLink(),)
     ui_color = "#d5ebe8"
 
     def __init__(
@@ -114,11 +114,11 @@ class CatalogueSyncOperator(RowOperator):
 
     def _run(self, sync: CatalogueSync, source: object, context: Context) -> dict[str, Any]:
         from airflow_provider.core.sync.failures import report_failed
+        from airflow_provider.core.sync.summary import publish_plan
 
         plan = sync.load_plan(self.plan) if self.plan else sync.make_plan(source)
         path = self.plan_output or self.plan
-        if path:
-            record_page(self, context, path, plan.fingerprint)
+        publish_plan(self, context, path, plan.fingerprint, sync.summary(plan))
         self.log.info("Planned: %s", plan.summary())
         counts: Mapping[str, int] = plan.counts()
         try:

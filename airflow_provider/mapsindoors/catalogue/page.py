@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any
 
@@ -16,6 +16,7 @@ from airflow_provider.core.sync.page import (
     render_field,
     render_rest,
 )
+from airflow_provider.core.sync.summary import Field, PlanSummary
 from airflow_provider.mapsindoors.catalogue.document import Change, Plan
 from airflow_provider.mapsindoors.plan.text import to_text
 
@@ -26,8 +27,30 @@ def page(plan: Plan, solution: str) -> Iterator[bytes]:
     :param plan: the plan.
     :param solution: name of the solution.
     """
-    parts = page_parts(f"Plan for the {plan.kind} of {solution}", plan.fingerprint, _content(plan))
+    parts = page_parts(_title(plan, solution), plan.fingerprint, _content(plan))
     return (f"{part}\n".encode() for part in parts)
+
+
+def summarize(plan: Plan, solution: str, exceeded: Sequence[str]) -> PlanSummary:
+    """Return a plan in words.
+
+    :param plan: the plan.
+    :param solution: name of the solution.
+    :param exceeded: a sentence for each limit that the plan exceeds.
+    """
+    return PlanSummary(
+        title=_title(plan, solution),
+        compared=f"compared with {plan.compared} {plan.kind}",
+        counts=plan.counts(),
+        unchanged=plan.unchanged,
+        failed=len(plan.failed),
+        changes=((change.operation, change.key, _differences(change)) for change in plan.changes),
+        exceeded=exceeded,
+    )
+
+
+def _title(plan: Plan, solution: str) -> str:
+    return f"Plan for the {plan.kind} of {solution}"
 
 
 def _content(plan: Plan) -> Iterator[str]:
@@ -42,9 +65,7 @@ def _content(plan: Plan) -> Iterator[str]:
 
 
 def _row(change: Change) -> str:
-    differences = "<br>".join(
-        render_field(field, _text(found), _text(wanted)) for field, (found, wanted) in change.fields.items()
-    )
+    differences = "<br>".join(render_field(*field) for field in _differences(change))
     which = escape(change.key)
     if change.id:
         which += f'<br><span class="quiet">{escape(change.id)}</span>'
@@ -53,6 +74,11 @@ def _row(change: Change) -> str:
         f'<tr><td class="number">{number}</td><td>{render_chip(change.operation)}</td><td>{which}</td>'
         f"<td>{differences}</td></tr>"
     )
+
+
+def _differences(change: Change) -> Iterator[Field]:
+    for field, (found, wanted) in change.fields.items():
+        yield field, _text(found), _text(wanted)
 
 
 def _text(value: Any) -> str:

@@ -13,6 +13,7 @@ from airflow_provider.core.input.values import normal_key, shown
 from airflow_provider.core.json_types import Json
 from airflow_provider.core.sync.limits import Limits
 from airflow_provider.core.sync.page import page_path
+from airflow_provider.core.sync.summary import PlanSummary
 from airflow_provider.errors import PlanRejectedError, shorten
 from airflow_provider.mapsindoors.catalogue.compare import differences
 from airflow_provider.mapsindoors.catalogue.document import Change, Plan, entry_hash
@@ -20,7 +21,7 @@ from airflow_provider.mapsindoors.catalogue.entries import Catalogue
 from airflow_provider.mapsindoors.catalogue.execute import PlanExecution
 from airflow_provider.mapsindoors.catalogue.kinds import Kind
 from airflow_provider.mapsindoors.catalogue.matching import Matching, add_changes
-from airflow_provider.mapsindoors.catalogue.page import page
+from airflow_provider.mapsindoors.catalogue.page import page, summarize
 from airflow_provider.mapsindoors.catalogue.renames import renamed_ids, rivals, spelling
 from airflow_provider.mapsindoors.catalogue.rows import DesiredEntry, EntryReader, set_languages
 from airflow_provider.mapsindoors.geodata.rows import collect_problems
@@ -96,13 +97,24 @@ class CatalogueSync:
             names = ", ".join(shorten(sorted(others), 10))
             self.log.info("%d %s have no row and stay as they are: %s", len(others), self.kind.plural, names)
 
+    def summary(self, plan: Plan) -> PlanSummary:
+        """Return a plan in words, with the limits that it exceeds.
+
+        :param plan: the plan of :meth:`make_plan` or :meth:`load_plan`.
+        """
+        return summarize(plan, self._solution, self._exceeded(plan))
+
+    def _exceeded(self, plan: Plan) -> list[str]:
+        return self.limits.exceeded(changes=len(plan.changes), deletes=0, removals=0, compared=plan.compared)
+
     def _write(self, plan: Plan, dataset: Json) -> None:
+        self._solution = str(dataset.get("name") or dataset["id"])
         if not self.plan_output:
             return
         with AtomicFile(self.plan_output) as out:
             out.write(plan.to_json())
         with AtomicFile(page_path(self.plan_output)) as out:
-            for part in page(plan, str(dataset.get("name") or dataset["id"])):
+            for part in page(plan, self._solution):
                 out.write(part)
         self.log.info(
             "The plan is in %s; the task's link 'Plan', under Details, opens its page", self.plan_output
@@ -134,8 +146,7 @@ class CatalogueSync:
         :raises PartialWriteError: for rows that the service rejects, unless these are left out.
         :raises VerificationError: when the solution does not show the written changes.
         """
-        counts = len(plan.changes)
-        if wrong := self.limits.exceeded(changes=counts, deletes=0, removals=0, compared=plan.compared):
+        if wrong := self._exceeded(plan):
             raise PlanRejectedError("; ".join(wrong))
         left = self._not_done(plan) if loaded else plan.changes
         execution = PlanExecution(self.hook, self._catalogue, batch_size=self.batch_size, log=self.log)

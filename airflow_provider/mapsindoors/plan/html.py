@@ -18,13 +18,14 @@ from airflow_provider.core.sync.page import (
     render_legend,
     render_rest,
 )
+from airflow_provider.core.sync.summary import PlanSummary
 from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot
 from airflow_provider.mapsindoors.geodata.validation import BASE_TYPES
 from airflow_provider.mapsindoors.plan.document import Change, Plan
 from airflow_provider.mapsindoors.plan.svg import NumberedChange, group_by_place, render_svg
 from airflow_provider.mapsindoors.plan.text import describe_change, kind_of, place_name, to_text
 
-__all__ = ["page_prefix", "render_page"]
+__all__ = ["page_prefix", "render_page", "summarize"]
 
 Places = Sequence[tuple[str, list[NumberedChange]]]
 
@@ -45,8 +46,41 @@ def render_page(plan: Plan, snapshot: SolutionSnapshot) -> str:
         *_table(plan.changes, places, snapshot),
         *render_failures(plan.failed),
     ]
-    title = f"Plan for {snapshot.dataset.get('name') or plan.dataset}"
-    return "\n".join(page_parts(title, plan.fingerprint, parts))
+    return "\n".join(page_parts(_title(plan, snapshot), plan.fingerprint, parts))
+
+
+def summarize(plan: Plan, snapshot: SolutionSnapshot, exceeded: Sequence[str]) -> PlanSummary:
+    """Return a plan in words.
+
+    :param plan: the plan.
+    :param snapshot: the solution that the plan was made against.
+    :param exceeded: a sentence for each limit that the plan exceeds.
+    """
+    return PlanSummary(
+        title=_title(plan, snapshot),
+        compared=f"compared with {plan.compared} objects by {plan.match_on}",
+        counts=_counts(plan),
+        unchanged=plan.unchanged,
+        failed=len(plan.failed),
+        changes=(
+            (
+                kind_of(change),
+                f"{change.base_type} {change.name or change.key or change.id}",
+                describe_change(change, snapshot),
+            )
+            for change in plan.changes
+        ),
+        exceeded=exceeded,
+    )
+
+
+def _title(plan: Plan, snapshot: SolutionSnapshot) -> str:
+    return f"Plan for {snapshot.dataset.get('name') or plan.dataset}"
+
+
+def _counts(plan: Plan) -> dict[str, int]:
+    found = Counter(kind_of(change) for change in plan.changes)
+    return {kind: found[kind] for kind in WORDS}
 
 
 def _summary(plan: Plan, snapshot: SolutionSnapshot) -> Iterator[str]:
@@ -59,8 +93,8 @@ def _summary(plan: Plan, snapshot: SolutionSnapshot) -> Iterator[str]:
         " Nothing is written yet.</p>"
     )
     found = Counter((kind_of(change), change.base_type) for change in plan.changes)
-    total = Counter(kind_of(change) for change in plan.changes)
-    yield render_cards({kind: total[kind] for kind in WORDS}, plan.unchanged, len(plan.failed))
+    total = _counts(plan)
+    yield render_cards(total, plan.unchanged, len(plan.failed))
     kinds = [kind for kind in WORDS if total[kind]]
     if not kinds:
         return

@@ -12,6 +12,7 @@ from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, subje
 from airflow_provider.core.json_types import Json
 from airflow_provider.core.sync.failures import report_failed
 from airflow_provider.core.sync.page import page_path
+from airflow_provider.core.sync.summary import PlanSummary
 from airflow_provider.errors import PlanRejectedError
 from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
@@ -27,7 +28,7 @@ from airflow_provider.mapsindoors.plan.desired import (
 )
 from airflow_provider.mapsindoors.plan.document import Plan
 from airflow_provider.mapsindoors.plan.guards import Guards, reject_altered, reject_drifted
-from airflow_provider.mapsindoors.plan.html import render_page
+from airflow_provider.mapsindoors.plan.html import render_page, summarize
 from airflow_provider.mapsindoors.plan.moves import needs_of_deletions
 from airflow_provider.mapsindoors.plan.planner import comparable_ids, make_plan
 from airflow_provider.mapsindoors.plan.resolution import Rules, resolve_references
@@ -121,6 +122,16 @@ class Sync:
         plan.compared = len(comparable_ids(snapshot))
         self._snapshot, self._loaded_from = snapshot, path
         return plan
+
+    def summary(self, plan: Plan, rows: int | None = None) -> PlanSummary:
+        """Return a plan in words, with the limits that it exceeds.
+
+        :param plan: the plan of :meth:`make_plan` or :meth:`load_plan`, before it is applied.
+        :param rows: number of rows of the source; None when the plan was loaded from a file.
+        """
+        if self._snapshot is None:
+            raise ValueError("make or load a plan first")
+        return summarize(plan, self._snapshot, self.guards.violations(plan, self._snapshot, rows))
 
     def apply(self, plan: Plan, rows: int | None = None) -> PlanExecution:
         """Check the limits, write the backup, execute the plan and verify the result.

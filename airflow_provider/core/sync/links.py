@@ -1,0 +1,86 @@
+"""Links from a task in Airflow's UI to the page that the task has recorded: of a plan, or of a report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlencode, urlsplit
+
+from airflow.sdk import BaseOperatorLink
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator, Context
+
+PREFIX = "/digital-twin"
+"""Path on Airflow's API server, below its base URL, from which pages are served."""
+
+PLAN, REPORT = "plan", "report"
+KINDS = (PLAN, REPORT)
+"""Kinds of pages: the last part of the URL, and the beginning of the keys of XComs."""
+
+
+class PageLink(BaseOperatorLink):
+    """Base of the links to recorded pages, which Airflow serves to users who may read the DAG's XComs.
+
+    :cvar kind: one of :data:`KINDS`.
+    """
+
+    kind: ClassVar[str]
+
+    @property
+    def name(self) -> str:
+        """The label of the button."""
+        return self.kind.capitalize()
+
+    @property
+    def xcom_key(self) -> str:
+        """Key of the XCom with the page's URL."""
+        return f"{self.kind}_link"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
+        """Return the page's URL; empty when the task has recorded no page."""
+        return page_url(self.kind, ti_key) if getattr(operator, page_key(self.kind), "") else ""
+
+
+class PlanLink(PageLink):
+    """Link to the page of a task's plan."""
+
+    kind = PLAN
+
+
+class ReportLink(PageLink):
+    """Link to the page of a task's report."""
+
+    kind = REPORT
+
+
+def page_key(kind: str) -> str:
+    """Return the key of the XCom that :func:`record_page` pushes, also the name of an operator's attribute."""
+    return f"{kind}_page"
+
+
+def page_url(kind: str, task: Any) -> str:
+    """Return the path of a recorded page on Airflow's host.
+
+    :param kind: one of :data:`KINDS`.
+    :param task: the task instance, or its key.
+    """
+    from airflow.configuration import conf
+
+    base = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
+    ids = {name: getattr(task, name) for name in ("dag_id", "run_id", "task_id", "map_index")}
+    return f"{base}{PREFIX}/{kind}?{urlencode(ids)}"
+
+
+def record_page(operator: BaseOperator, context: Context, kind: str, path: str, fingerprint: str) -> None:
+    """Record the location of a page, for the link and for the API server that serves it.
+
+    :param operator: the task's operator.
+    :param context: the task's context.
+    :param kind: one of :data:`KINDS`.
+    :param path: path or URL of the page.
+    :param fingerprint: what the page begins with, see :func:`airflow_provider.core.sync.page.page_prefix`.
+    """
+    location = f"{path}#{fingerprint}"
+    setattr(operator, page_key(kind), location)
+    if task_instance := context.get("ti"):
+        task_instance.xcom_push(page_key(kind), location)

@@ -1,0 +1,242 @@
+// Reads Airflow's public REST API with the viewer's own session. Nothing is written, and each read is bounded:
+// at most DETAILS rows of a section are looked up one by one, and what cannot change is looked up once.
+
+import { EXPORTS, RUNS, SYSTEMS, isOfDags, isOpen, latest, plansBefore, readAsset, readChanges } from "./tasks.js";
+import { readEventCount, readManifest } from "./tasks.js";
+
+export const DETAILS = 20; // rows of a section with requests of their own
+const PAGE = 100; // Airflow's usual maximum of one reply
+const MOST_DAGS = 1000;
+const DAGS_SECONDS = 300; // how long lists of DAGs and tasks are used
+const AT_ONCE = 6;
+const TIMEOUT_SECONDS = 30;
+const ROOT = new URL("../", document.baseURI); // of Airflow, also below a path
+
+// A failed read, in words.
+export class Problem extends Error {}
+
+let free = AT_ONCE;
+const waiting = [];
+
+async function inTurn(work) {
+  if (free > 0) free -= 1;
+  else await new Promise((resolve) => waiting.push(resolve));
+  try {
+    return await work();
+  } finally {
+    if (waiting.length) waiting.shift()();
+    else free += 1;
+  }
+}
+
+const STATUS = {
+  401: "You are signed out. Reload Airflow to sign in again.",
+  403: "You may not see this: Airflow does not allow it to your user.",
+  404: "Airflow has none of this: it may have been deleted just now.",
+};
+
+// Read a resource of the API; parts of the path are encoded, "~" stands for all.
+async function get(parts, params = []) {
+  const url = new URL(`api/v2/${parts.map(encodeURIComponent).join("/")}`, ROOT);
+  url.search = new URLSearchParams(params).toString();
+  const options = { cache: "no-store", credentials: "same-origin", headers: { Accept: "application/json" } };
+  return inTurn(async () => {
+    let reply;
+    try {
+      reply = await fetch(url, { ...options, signal: AbortSignal.timeout(TIMEOUT_SECONDS * 1000) });
+    } catch (error) {
+      const late = error.name === "TimeoutError" ? `did not answer within ${TIMEOUT_SECONDS} s` : "cannot be reached";
+      throw new Problem(`Airflow's API server ${late}. The page keeps asking.`);
+    }
+    if (!reply.ok) {
+      const problem = new Problem(STATUS[reply.status] ?? `Airflow's API server failed (status ${reply.status}).`);
+      problem.status = reply.status;
+      throw problem;
+    }
+    try {
+      return await reply.json();
+    } catch {
+      throw new Problem("Airflow's API server sent something other than JSON.");
+    }
+  });
+}
+
+const known = new Map();
+
+// Return what was read before under a key, unless it is too old; failures are not kept.
+async function once(key, read, seconds = Infinity) {
+  const found = known.get(key);
+  if (found && Date.now() - found.at < seconds * 1000) return found.value;
+  const value = await read();
+  known.set(key, { value, at: Date.now() });
+  return value;
+}
+
+const listed = (name, values) => values.map((value) => [name, value]);
+const ids = (one) => ["dags", one.dag_id, "dagRuns", one.dag_run_id ?? one.run_id, "taskInstances", one.task_id];
+const keyOf = (...parts) => JSON.stringify(parts);
+
+function readXCom(one, key) {
+  const params = [["map_index", one.map_index ?? -1]];
+  return get([...ids(one), "xcomEntries", key], [...params, ["deserialize", "false"], ["stringify", "false"]]);
+}
+
+// Return the value of an XCom; undefined when there is none, or the viewer may not read it.
+async function valueOf(one, key, version) {
+  try {
+    return await once(keyOf(one.dag_id, one.dag_run_id ?? one.run_id, one.task_id, one.map_index, key, version), async () =>
+      (await readXCom(one, key)).value,
+    );
+  } catch (error) {
+    if (error.status === 403 || error.status === 404) return undefined;
+    throw error;
+  }
+}
+
+export function uiLink(...parts) {
+  return new URL(parts.map(encodeURIComponent).join("/"), ROOT).href;
+}
+
+export function taskLink(one, tab) {
+  const mapped = one.map_index >= 0 ? ["mapped", String(one.map_index)] : [];
+  const path = ["dags", one.dag_id, "runs", one.dag_run_id ?? one.run_id, "tasks", one.task_id, ...mapped];
+  return uiLink(...path, ...(tab ? [tab] : []));
+}
+
+export function pageLink(kind, one) {
+  const query = { dag_id: one.dag_id, run_id: one.dag_run_id ?? one.run_id, task_id: one.task_id };
+  return new URL(`${kind}?${new URLSearchParams({ ...query, map_index: one.map_index ?? -1 })}`, document.baseURI).href;
+}
+
+// -- sections: each returns its rows, and whether there are more
+
+export async function readPlans() {
+  const params = [["response_received", "false"], ["limit", PAGE]];
+  const found = await get(["dags", "~", "dagRuns", "~", "hitlDetails"], params);
+  const open = found.hitl_details.filter(isOpen).sort((a, b) => (a.created_at < b.created_at ? -1 : 1));
+  const rows = await Promise.all(open.slice(0, DETAILS).map(readPlan));
+  return { rows: rows.filter((row) => row !== null), more: open.length > DETAILS || found.total_entries > PAGE };
+}
+
+async function readPlan(detail) {
+  const task = detail.task_instance;
+  const row = { detail, task, plans: [], changes: null, hidden: false };
+  try {
+    const run = [...ids(task).slice(0, 5), "~", "xcomEntries"];
+    const { xcom_entries: entries } = await get(run, [["xcom_key", "plan_page"], ["limit", PAGE]]);
+    if (!entries.length) return null;
+    const tasks = await once(keyOf("tasks", task.dag_id), () => get(["dags", task.dag_id, "tasks"]), DAGS_SECONDS);
+    row.plans = plansBefore(task.task_id, tasks.tasks, entries);
+  } catch (error) {
+    if (error.status !== 403 && error.status !== 404) throw error;
+    return { ...row, hidden: true };
+  }
+  if (!row.plans.length) return null;
+  if (row.plans.length === 1) {
+    const [plan] = row.plans;
+    row.changes = readChanges(await valueOf(plan, "return_value", plan.timestamp));
+  }
+  return row;
+}
+
+export async function readRuns() {
+  const filters = [...listed("operator", Object.keys(RUNS)), ...listed("state", ["deferred", "running"])];
+  const params = [...filters, ["order_by", "start_date"], ["limit", PAGE]];
+  const found = await get(["dags", "~", "dagRuns", "~", "taskInstances"], params);
+  const rows = await Promise.all(
+    found.task_instances.map(async (task, index) => ({ task, links: index < DETAILS ? await readLinks(task) : {} })),
+  );
+  return { rows, more: found.total_entries > rows.length };
+}
+
+// Return the links of a run's task into the service, such as LeanIX's sync log.
+async function readLinks(task) {
+  if (!task.operator.startsWith("LeanIX")) return {};
+  try {
+    return (await get([...ids(task), "links"], [["map_index", task.map_index]])).extra_links;
+  } catch (error) {
+    if (error.status === 403 || error.status === 404) return {};
+    throw error;
+  }
+}
+
+export async function readExports() {
+  const filters = [...listed("operator", Object.keys(EXPORTS)), ["state", "success"]];
+  const params = [...filters, ["order_by", "-end_date"], ["limit", PAGE]];
+  const found = await get(["dags", "~", "dagRuns", "~", "taskInstances"], params);
+  const tasks = latest(found.task_instances);
+  const shown = tasks.slice(0, DETAILS);
+  const [reports, rows] = await Promise.all([
+    readReports(shown),
+    Promise.all(shown.map(async (task) => ({ task, value: await valueOf(task, "return_value", task.end_date) }))),
+  ]);
+  const files = rows
+    .map((row) => ({ ...row, hidden: row.value === undefined, manifest: readManifest(row.value) }))
+    .filter((row) => row.hidden || row.manifest)
+    .map((row) => ({ ...row, report: reports.has(reportKey(row.task)) }));
+  return { rows: files, more: tasks.length > DETAILS };
+}
+
+const reportKey = (one) => keyOf(one.dag_id, one.dag_run_id ?? one.run_id, one.task_id, one.map_index);
+
+// Return the keys of the tasks with a report's page, of those whose runs are not older than the shown ones.
+async function readReports(tasks) {
+  if (!tasks.length) return new Set();
+  const since = tasks.map((task) => task.run_after).sort()[0];
+  const params = [["xcom_key", "report_page"], ["run_after_gte", since], ["order_by", "-timestamp"], ["limit", PAGE]];
+  try {
+    const found = await get(["dags", "~", "dagRuns", "~", "taskInstances", "~", "xcomEntries"], params);
+    return new Set(found.xcom_entries.map(reportKey));
+  } catch (error) {
+    if (error.status === 403) return new Set();
+    throw error;
+  }
+}
+
+export async function readAssets() {
+  const schemes = Object.keys(SYSTEMS).map((scheme) =>
+    get(["assets"], [["uri_pattern", `${scheme}://`], ["order_by", "-updated_at"], ["limit", PAGE]]),
+  );
+  const replies = await Promise.all(schemes);
+  const ours = replies.flatMap((reply) => reply.assets).filter((asset) => readAsset(asset.uri));
+  const dags = ours.length ? await once("dags", readDags, DAGS_SECONDS) : new Set();
+  const seen = ours.filter((asset) => isOfDags(asset, dags)).sort((a, b) => (lastEvent(a) < lastEvent(b) ? 1 : -1));
+  const events = seen.filter((asset) => asset.last_asset_event?.id).slice(0, PAGE);
+  let lookups = 0;
+  const details = new Map();
+  await Promise.all(
+    events.map(async (asset) => {
+      const key = keyOf("event", asset.id, asset.last_asset_event.id);
+      // What is not known yet is read in the following refreshes.
+      if (!known.has(key) && ++lookups > DETAILS) return;
+      details.set(asset.id, await once(key, () => readEvent(asset, dags)));
+    }),
+  );
+  const more = replies.some((reply) => reply.total_entries > reply.assets.length);
+  return { rows: seen.map((asset) => ({ asset, event: details.get(asset.id) ?? null })), more };
+}
+
+const lastEvent = (asset) => asset.last_asset_event?.timestamp ?? "";
+
+// Return the last event of an asset, when its DAG is one that the viewer may see.
+async function readEvent(asset, dags) {
+  const params = [["asset_id", asset.id], ["order_by", "-timestamp"], ["limit", 1]];
+  const { asset_events: events } = await get(["assets", "events"], params);
+  const [event] = events;
+  if (!event || (event.source_dag_id && !dags.has(event.source_dag_id))) return null;
+  const source = event.source_dag_id
+    ? { dag_id: event.source_dag_id, run_id: event.source_run_id, task_id: event.source_task_id }
+    : null;
+  return { count: readEventCount(event.extra), source: source && { ...source, map_index: event.source_map_index } };
+}
+
+// Return the ids of the DAGs that the viewer may see.
+async function readDags() {
+  const found = new Set();
+  for (let requests = 0; requests < MOST_DAGS / PAGE; requests += 1) {
+    const reply = await get(["dags"], [["limit", PAGE], ["offset", found.size], ["order_by", "dag_id"]]);
+    for (const dag of reply.dags) found.add(dag.dag_id);
+    if (found.size >= reply.total_entries || !reply.dags.length) break;
+  }
+  return found;
+}
