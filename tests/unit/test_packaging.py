@@ -53,7 +53,7 @@ def test_the_wheel_announces_the_provider_to_airflow(wheel: zipfile.ZipFile) -> 
     assert "[apache_airflow_provider]" in announced
     assert "airflow_provider.provider_info:get_provider_info" in announced
     assert "[airflow.plugins]" in announced
-    assert "airflow_provider.mapsindoors.plugin:MapsIndoorsPlugin" in announced
+    assert "airflow_provider.ui.plugin:DigitalTwinPlugin" in announced
 
 
 def test_the_wheel_states_versions_and_licence(wheel: zipfile.ZipFile) -> None:

@@ -1,7 +1,8 @@
-"""The API server serves the page of a plan to users with access to the DAG, and no other file."""
+"""The API server serves recorded pages to users with access to the DAG, a public page, and no other file."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,28 +11,30 @@ import pytest
 from fastapi import HTTPException
 from fastapi.testclient import TestClient
 
-from airflow_provider.mapsindoors import plugin
-from airflow_provider.mapsindoors.plan.html import page_prefix
+from airflow_provider.core.sync.page import page_prefix
+from airflow_provider.ui import pages, plugin
 
 TASK = {"dag_id": "d", "run_id": "manual__2026-01-01T00:00:00+00:00", "task_id": "plan", "map_index": -1}
+KEY = ("plan", *TASK.values())
 PAGE = f"{page_prefix('f00d')}<p>Ünits"
 OTHERS = f"{page_prefix('beef')}<p>another team's rooms"
 
 
 @pytest.fixture
 def recorded(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[Any, ...], str]:
-    """Return the recorded pages of tasks, by the task's ids."""
-    pages: dict[tuple[Any, ...], str] = {}
-    monkeypatch.setattr(plugin, "_recorded_page", lambda *task: pages.get(task, ""))
-    return pages
+    """Return the recorded pages of tasks, by the kind and the task's ids."""
+    recorded: dict[tuple[Any, ...], str] = {}
+    monkeypatch.setattr(pages, "_recorded_page", lambda kind, *task: recorded.get((kind, *task), ""))
+    return recorded
 
 
 @pytest.fixture
 def client() -> Iterator[TestClient]:
     """Return a client of a user with access to all DAGs."""
-    app = plugin.application()
-    allowed = app.routes[-1].dependant.dependencies[0].call  # type: ignore[attr-defined]
-    app.dependency_overrides[allowed] = lambda: None
+    app = pages.application()
+    for route in app.routes[-2:]:
+        allowed = route.dependant.dependencies[0].call  # type: ignore[attr-defined]
+        app.dependency_overrides[allowed] = lambda: None
     with TestClient(app) as client:
         yield client
     app.dependency_overrides.clear()
@@ -42,7 +45,7 @@ def test_the_page_of_a_task_is_shown_and_may_run_nothing(
 ) -> None:
     path = tmp_path / "plan.html"
     path.write_text(PAGE)
-    recorded[tuple(TASK.values())] = f"{path}#f00d"
+    recorded[KEY] = f"{path}#f00d"
     reply = client.get("/plan", params=TASK)
     assert (reply.status_code, reply.text) == (200, PAGE)
     assert "default-src 'none'" in reply.headers["content-security-policy"]
@@ -76,7 +79,7 @@ def test_no_other_file_is_served(
     (tmp_path / "other.html").write_text(OTHERS)
     (tmp_path / "text.html").write_text("fernet_key")
     (tmp_path / "folder.html").mkdir()
-    recorded[tuple(TASK.values())] = location.format(folder=tmp_path)
+    recorded[KEY] = location.format(folder=tmp_path)
     reply = client.get("/plan", params=TASK)
     assert reply.status_code == 404
     assert "fernet_key" not in reply.text
@@ -85,7 +88,7 @@ def test_no_other_file_is_served(
 
 
 def test_a_path_becomes_no_markup(client: TestClient, recorded: dict[tuple[Any, ...], str]) -> None:
-    recorded[tuple(TASK.values())] = "/tmp/<script>alert(1)</script>.html#f00d"
+    recorded[KEY] = "/tmp/<script>alert(1)</script>.html#f00d"
     reply = client.get("/plan", params=TASK)
     assert "<script>" not in reply.text
     assert "&lt;script&gt;" in reply.text
@@ -103,7 +106,7 @@ def test_only_those_who_may_see_the_dag_get_it(
     def no_user() -> None:
         raise HTTPException(401)
 
-    app = plugin.application()
+    app = pages.application()
     app.dependency_overrides[security.get_user] = no_user
     with TestClient(app) as client:
         assert client.get("/plan", params=TASK).status_code == 401
@@ -124,8 +127,8 @@ def test_access_is_checked_for_the_dag_whose_page_is_served(
     monkeypatch.setattr(security.DagModel, "get_team_name", lambda dag_id: None)
     (tmp_path / "plan.html").write_text(PAGE)
     for dag in ("mine", "theirs"):
-        recorded[(dag, *list(TASK.values())[1:])] = f"{tmp_path}/plan.html#f00d"
-    app = plugin.application()
+        recorded[("plan", dag, *list(TASK.values())[1:])] = f"{tmp_path}/plan.html#f00d"
+    app = pages.application()
     app.dependency_overrides[security.get_user] = object
     rest = [(name, str(value)) for name, value in TASK.items() if name != "dag_id"]
     with TestClient(app) as client:
@@ -136,3 +139,50 @@ def test_access_is_checked_for_the_dag_whose_page_is_served(
             assert "Ünits" not in reply.text
         assert client.get("/plan", params=[("dag_id", "theirs"), ("dag_id", "mine"), *rest]).text == PAGE
     app.dependency_overrides.clear()
+
+
+def test_the_page_of_a_report_is_served_beside_that_of_a_plan(
+    client: TestClient, recorded: dict[tuple[Any, ...], str], tmp_path: Path
+) -> None:
+    (tmp_path / "plan.html").write_text(PAGE)
+    (tmp_path / "report.html").write_text(OTHERS)
+    recorded[KEY] = f"{tmp_path}/plan.html#f00d"
+    recorded["report", *TASK.values()] = f"{tmp_path}/report.html#beef"
+    assert client.get("/plan", params=TASK).text == PAGE
+    assert client.get("/report", params=TASK).text == OTHERS
+
+
+@pytest.mark.parametrize("name", pages.FILES)
+def test_the_page_digital_twin_runs_no_script_but_its_own_and_asks_no_other_host(
+    client: TestClient, name: str
+) -> None:
+    reply = client.get("/" if name == "index.html" else f"/{name}")
+    assert reply.status_code == 200
+    assert reply.headers["content-type"] == pages.FILES[name]
+    policy = dict(part.split(" ", 1) for part in reply.headers["content-security-policy"].split("; "))
+    assert {policy["default-src"], policy["base-uri"], policy["form-action"]} == {"'none'"}
+    assert {policy["script-src"], policy["style-src"], policy["connect-src"]} == {"'self'"}
+    assert "innerHTML" not in reply.text
+    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", reply.text)
+
+
+def test_every_file_of_the_page_is_served_and_no_other(client: TestClient) -> None:
+    assert {path.name for path in pages.STATIC.iterdir()} == set(pages.FILES)
+    for path in ("/pages.py", "/../pages.py", "/static/page.js", "/page.js/", "/index.html"):
+        assert client.get(path, follow_redirects=False).status_code in (307, 404)
+
+
+def test_the_plugin_adds_the_page_below_the_base_url_of_airflow() -> None:
+    """Addresses of the navigation are relative: Airflow's UI resolves them against its base URL."""
+    (view,) = plugin.DigitalTwinPlugin.external_views
+    assert view["destination"] == "nav"
+    assert {view["href"], view["icon"], view["icon_dark_mode"]} == {
+        "digital-twin/",
+        "digital-twin/icon.svg",
+        "digital-twin/icon-dark.svg",
+    }
+
+
+def test_the_plugin_still_serves_addresses_of_earlier_releases() -> None:
+    prefixes = [app["url_prefix"] for app in plugin.DigitalTwinPlugin.fastapi_apps]
+    assert prefixes == ["/digital-twin", "/mapsindoors"]
