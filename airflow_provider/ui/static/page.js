@@ -5,6 +5,7 @@ import { EXPORTS, RUNS, freshness, readAsset, shownAge, shownBytes } from "./tas
 import { Problem, pageLink, readAssets, readExports, readPlans, readRuns, taskLink, uiLink } from "./sections.js";
 
 const REFRESH_SECONDS = 30;
+const MOST_PAGES = 5; // links to pages of plans of one question
 
 function make(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
@@ -37,7 +38,7 @@ function planRow({ detail, task, plans, changes, hidden }) {
   const users = detail.assigned_users.map((user) => user.name || user.id).join(", ");
   const chips = (changes ?? []).map(([kind, words]) => chip(kind, words));
   const nothing = hidden ? "You may not read the XComs of this DAG." : changes ? "Nothing changes." : "See the page.";
-  const pages = plans.map((plan) =>
+  const pages = plans.slice(0, MOST_PAGES).map((plan) =>
     link(pageLink("plan", plan), plans.length > 1 ? `Page of ${plan.task_display_name ?? plan.task_id}` : "Plan's page", away),
   );
   return [
@@ -56,7 +57,7 @@ function runRow({ task, links }) {
     .map(([name, url]) => link(url, name, away));
   const where = task.state === "deferred" ? "waits in the triggerer" : "waits on a worker";
   const state = [chip("live", word), " ", quiet(where)];
-  return [taskName(task), [system], state, [time(task.start_date)], [link(taskLink(task), "Task"), ...outside]];
+  return [taskName(task), [system], state, [time(task.start_date)], outside];
 }
 
 function exportRow({ task, manifest, hidden, report }) {
@@ -70,7 +71,7 @@ function exportRow({ task, manifest, hidden, report }) {
     [rows === null ? quiet("–") : rows.toLocaleString("en")],
     [size === null ? quiet("–") : shownBytes(size)],
     [path],
-    [link(taskLink(task), "Task"), ...(report ? [link(pageLink("report", task), "Report", away)] : [])],
+    report ? [link(pageLink("report", task), "Report", away)] : [],
   ];
 }
 
@@ -86,7 +87,7 @@ function assetRow({ asset, event }) {
     [chip(kind, words)],
     [last ? time(last) : quiet("never")],
     [event?.count || quiet("–")],
-    [link(uiLink("assets", String(asset.id)), "Asset"), ...links],
+    links,
   ];
 }
 
@@ -156,7 +157,7 @@ function build(section) {
 
 function show(section, { rows, more }) {
   const made = rows.map((row) => {
-    const cells = section.row(row).map((cell, at) => make("td", { "data-label": section.columns[at] }, ...cell));
+    const cells = section.row(row).map((cell, at) => make("td", { "data-label": section.columns[at] }, make("div", {}, ...cell)));
     return make("tr", {}, ...cells);
   });
   section.body.replaceChildren(...made);
