@@ -220,7 +220,6 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "extra-links": [
             "airflow_provider.core.sync.links.PlanLink",
-            "airflow_provider.core.sync.links.ReportLink",
             "airflow_provider.leanix.links.LeanIXSyncLogLink",
         ],
         "connection-types": [_MAPSINDOORS, _AMIGOCLOUD, _IOTSTUDIO, _LEANIX],

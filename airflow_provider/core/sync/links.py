@@ -54,7 +54,7 @@ class ReportLink(PageLink):
 
 
 def page_key(kind: str) -> str:
-    """Return the key of the XCom that :func:`record_page` pushes, also the name of an operator's attribute."""
+    """Return the key of the XCom of a recorded page, also the name of an attribute of the operator."""
     return f"{kind}_page"
 
 
