@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -301,3 +302,61 @@ def answer(browser: Browser, server: Server) -> dict[str, Any]:
         seen.page.get_by_role("button", name="Approve").click()
         seen.page.get_by_role("button", name="Approve").wait_for(state="hidden")
         return shown
+
+
+@pytest.fixture
+def ran(completed: CompletedRun) -> Observations:
+    done: Observations = completed.result(SCENARIO)
+    return done
+
+
+def test_an_admin_sees_plans_runs_exports_and_assets_of_all_dags(ran: Observations) -> None:
+    rows = ran.admin.rows
+    assert {name: len(found) for name, found in rows.items()} == dict(
+        zip(SECTIONS, (2, 1, 2, 2), strict=True)
+    )
+    plans, exports, assets = (sorted(rows[name]) for name in ("plans", "exports", "assets"))
+    assert "Change the devices?" in plans[0]
+    assert "Change the map?" in plans[1]
+    assert "1 changed" in plans[1]
+    assert "LeanIX sync log" in rows["runs"][0]
+    assert "zones.csv" in exports[0]
+    assert "map.jsonl" in exports[1]
+    assert "24 rows" in assets[0]
+    assert ran.admin.problems == []
+
+
+def test_a_guest_sees_the_rows_of_the_only_dag_that_they_may_see(ran: Observations) -> None:
+    rows = ran.guest.rows
+    assert {name: len(found) for name, found in rows.items()} == dict(
+        zip(SECTIONS, (1, 0, 1, 1), strict=True)
+    )
+    assert all(VISIBLE in row for found in rows.values() for row in found)
+    assert HIDDEN not in str(rows)
+    assert ran.guest.problems == []
+
+
+def test_the_page_of_a_plan_is_served_to_those_who_may_see_its_dag_only(ran: Observations) -> None:
+    assert (ran.guest_plan, ran.hidden_plan) == (200, 403)
+
+
+def test_the_page_reads_airflows_public_api_and_nothing_else(ran: Observations) -> None:
+    assert len(ran.admin.api) > 10
+    assert all("/air/api/v2/" in url for url in ran.admin.api)
+
+
+def test_the_page_in_airflow_fits_the_screen_and_meets_wcag_aa(ran: Observations) -> None:
+    assert ran.wcag == []
+
+
+def test_the_approval_shows_a_table_and_changes_in_words_and_a_link_to_the_page(ran: Observations) -> None:
+    assert ran.form["url"].endswith(f"/dags/{VISIBLE}/runs/once/tasks/approve/required_actions")
+    assert ran.form["table"].split()[:3] == ["new", "moved", "changed"]
+    assert "changed room A | <img src=x onerror=alert(1)> `b` [c](http" in ran.form["text"]
+    (link,) = ran.form["links"]
+    assert urlsplit(link).path == "/digital-twin/plan"
+    assert ran.answered == "success"
+
+
+def test_a_rooms_name_becomes_neither_an_image_nor_a_link_in_the_approval(ran: Observations) -> None:
+    assert (ran.form["evil links"], ran.form["images"]) == (0, 0)
