@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from tests.support.every_task import public_classes
+from tests.support.every_task import classes_with
 from tests.support.stub_airflow import StubAirflow, stub_airflow
 from tests.support.web_page import WebPage, open_page
 
@@ -364,12 +363,3 @@ def test_assets_of_all_four_services_are_known(script: WebPage) -> None:
 
     schemes = {scheme for uri in get_provider_info()["asset-uris"] for scheme in uri["schemes"]}
     assert names(script, "SYSTEMS") == schemes
-
-
-def classes_with(argument: str) -> set[str]:
-    """Return the names of the public operators and sensors that have an argument, also by a base."""
-    return {
-        name
-        for name, kind in public_classes().items()
-        if any(argument in signature(base.__init__).parameters for base in kind.__mro__ if base is not object)
-    }

@@ -82,6 +82,15 @@ def public_classes() -> dict[str, type]:
     }
 
 
+def classes_with(argument: str) -> set[str]:
+    """Return the names of the public operators and sensors that have an argument, also by a base."""
+    return {
+        name
+        for name, kind in public_classes().items()
+        if any(argument in signature(base.__init__).parameters for base in kind.__mro__ if base is not object)
+    }
+
+
 def can_defer(kind: type) -> bool:
     """Return whether tasks of a class can wait in the triggerer."""
     return kind.__name__.endswith("Sensor") or "deferrable" in signature(kind.__init__).parameters

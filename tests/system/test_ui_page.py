@@ -21,7 +21,7 @@ from dev.local_airflow import ROOT, LocalAirflow
 from dev.processes import Started, free_ports
 from tests.support.web_page import WebPage, open_page
 from tests.system.one_dag_auth import GUEST, VISIBLE
-from tests.system.scenarios import Scenario
+from tests.system.scenarios import CompletedRun, Scenario
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, FrameLocator, Page
