@@ -82,7 +82,7 @@ def _show(kind: str, location: str) -> Response:
     from fastapi.responses import HTMLResponse
 
     path, _, fingerprint = location.rpartition("#")
-    found = read_page(path, fingerprint) if path else None
+    found = read_page(kind, path, fingerprint) if path else None
     if found is not None:
         return HTMLResponse(found, headers=_PAGE_HEADERS)
     where = (
@@ -109,12 +109,13 @@ def _recorded_page(kind: str, dag_id: str, run_id: str, task_id: str, map_index:
     return value if isinstance(value, str) else ""
 
 
-def read_page(path: str, fingerprint: str) -> bytes | None:
+def read_page(kind: str, path: str, fingerprint: str) -> bytes | None:
     """Read a recorded page.
 
     Every user who may write XComs of any DAG can record a path. Therefore only a page that begins with the
     recorded fingerprint is served, and no web server is requested.
 
+    :param kind: kind of the page.
     :param path: path or URL of the page.
     :param fingerprint: fingerprint of the plan or report.
     :return: the page; None when there is none, or when it is another one.
@@ -125,7 +126,7 @@ def read_page(path: str, fingerprint: str) -> bytes | None:
 
     if path.lower().startswith(("http:", "https:")) or not path.endswith(".html") or not fingerprint:
         return None
-    head = page_prefix(fingerprint).encode()
+    head = page_prefix(fingerprint, kind).encode()
     try:
         with ObjectStoragePath(path).open("rb") as file:  # type: ignore[no-untyped-call]
             if file.read(len(head)) != head:

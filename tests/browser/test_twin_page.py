@@ -154,7 +154,7 @@ def test_who_may_not_read_xcoms_sees_that_there_is_a_plan_and_an_export(
 
 def test_texts_of_the_api_become_no_markup_and_no_script(browser: Browser, airflow: StubAirflow) -> None:
     fill(airflow)
-    for task in airflow.lists["taskInstances"]:
+    for task in airflow.lists["taskInstances"] + airflow.lists["xcomEntries"]:
         task |= {"dag_display_name": EVIL, "task_display_name": EVIL, "dag_id": EVIL}
     airflow.lists["hitlDetails"][0] |= {"subject": EVIL, "assigned_users": [{"id": "1", "name": EVIL}]}
     airflow.lists["assets"][0]["uri"] += EVIL
@@ -184,10 +184,13 @@ def test_only_assets_of_dags_that_the_viewer_may_see_are_listed(
     airflow.add_asset(2, "leanix://host/factsheets", dag_id="theirs")
     airflow.add_asset(3, "s3://bucket/other-provider")
     airflow.lists["events"][0]["source_dag_id"] = "theirs"
+    airflow.lists["assets"][0]["producing_tasks"].append({"dag_id": "theirs", "task_id": "export"})
     with open_twin(browser, airflow) as seen:
         (row,) = rows(seen, "assets")
         assert "solutions/mine" in row
+        assert "campus" in row
         assert "1,234" not in row
+        assert "theirs" not in seen.page.content()
 
 
 def test_the_page_sends_few_requests_whatever_there_is(browser: Browser, airflow: StubAirflow) -> None:

@@ -64,7 +64,8 @@ class StubAirflow:
         if last not in LISTS:
             return JSONResponse({"value": self.xcoms.get(last)}, 200 if last in self.xcoms else 404)
         items = [one for one in self.lists[last] if self._is_wanted(one, request, operators)]
-        if last == "xcomEntries" and (dag_id := path.split("/")[1]) != "~":
+        raw = request.scope["raw_path"].decode().partition("/api/v2/")[2]  # an id may have a slash
+        if last == "xcomEntries" and (dag_id := unquote(raw.split("/")[1])) != "~":
             items = [one for one in items if one["dag_id"] == dag_id]
         offset, limit = (int(request.query_params.get(name, 0)) for name in ("offset", "limit"))
         page = items[offset : offset + min(limit or 100, 100)]

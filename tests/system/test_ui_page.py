@@ -299,8 +299,8 @@ def answer(browser: Browser, server: Server) -> dict[str, Any]:
             "images": seen.page.locator("img[src=x]").count(),
             "text": seen.page.locator("body").inner_text(),
         }
-        seen.page.get_by_role("button", name="Approve").click()
-        seen.page.get_by_role("button", name="Approve").wait_for(state="hidden")
+        with seen.page.expect_response(lambda reply: reply.request.method == "PATCH"):
+            seen.page.get_by_role("button", name="Approve").click()
         return shown
 
 

@@ -74,9 +74,13 @@ def page_path(plan_output: str) -> str:
     return f"{plan_output.removesuffix('.json')}.html"
 
 
-def page_prefix(fingerprint: str) -> str:
-    """Return the beginning of a plan's page, with the fingerprint, which only readers of the plan know."""
-    return f'<!doctype html><html lang="en" data-plan="{escape(fingerprint)}">'
+def page_prefix(fingerprint: str, kind: str = "plan") -> str:
+    """Return the beginning of a page, with the fingerprint, which only readers of the plan or report know.
+
+    :param fingerprint: fingerprint of the plan or report.
+    :param kind: see :data:`airflow_provider.core.sync.links.KINDS`.
+    """
+    return f'<!doctype html><html lang="en" data-{kind}="{escape(fingerprint)}">'
 
 
 def page_parts(title: str, fingerprint: str, parts: Iterable[str]) -> Iterator[str]:

@@ -75,11 +75,10 @@ function exportRow({ task, manifest, hidden, report }) {
   ];
 }
 
-function assetRow({ asset, event }) {
+function assetRow({ asset, event, makers }) {
   const { system, name } = readAsset(asset.uri);
   const last = asset.last_asset_event?.timestamp ?? null;
   const [kind, words] = freshness(last ? (Date.now() - new Date(last)) / 1000 : null);
-  const makers = asset.producing_tasks.map((task) => task.dag_id).filter((id, at, all) => all.indexOf(id) === at);
   const links = event?.source ? [link(taskLink(event.source), "Last task")] : [];
   return [
     [link(uiLink("assets", String(asset.id)), name, { class: "main" }), make("div", { class: "quiet" }, makers.join(", "))],

@@ -1,8 +1,8 @@
 // Reads Airflow's public REST API with the viewer's own session. Nothing is written, and each read is bounded:
 // at most DETAILS rows of a section are looked up one by one, and what cannot change is looked up once.
 
-import { EXPORTS, RUNS, SYSTEMS, isOfDags, isOpen, latest, plansBefore, readAsset, readChanges } from "./tasks.js";
-import { readEventCount, readManifest } from "./tasks.js";
+import { EXPORTS, RUNS, SYSTEMS, isOfDags, isOpen, latest, makersOf, plansBefore, readAsset } from "./tasks.js";
+import { readChanges, readEventCount, readManifest } from "./tasks.js";
 
 export const DETAILS = 20; // rows of a section with requests of their own
 const PAGE = 100; // Airflow's usual maximum of one reply
@@ -213,7 +213,8 @@ export async function readAssets() {
     }),
   );
   const more = replies.some((reply) => reply.total_entries > reply.assets.length);
-  return { rows: seen.map((asset) => ({ asset, event: details.get(asset.id) ?? null })), more };
+  const rows = seen.map((asset) => ({ asset, event: details.get(asset.id) ?? null, makers: makersOf(asset, dags) }));
+  return { rows, more };
 }
 
 const lastEvent = (asset) => asset.last_asset_event?.timestamp ?? "";

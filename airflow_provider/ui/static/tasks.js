@@ -125,6 +125,11 @@ export function isOfDags(asset, dags) {
   return uses.some((use) => dags.has(use.dag_id));
 }
 
+// Return the DAGs in a set that make an asset.
+export function makersOf(asset, dags) {
+  return [...new Set(asset.producing_tasks.map((task) => task.dag_id))].filter((id) => dags.has(id));
+}
+
 // Return the count in an event's extra: rows of an export, or what a sync has written.
 export function readEventCount(extra) {
   const found = readObject(extra) ?? {};

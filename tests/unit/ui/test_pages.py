@@ -144,12 +144,15 @@ def test_access_is_checked_for_the_dag_whose_page_is_served(
 def test_the_page_of_a_report_is_served_beside_that_of_a_plan(
     client: TestClient, recorded: dict[tuple[Any, ...], str], tmp_path: Path
 ) -> None:
+    report = f"{page_prefix('beef', 'report')}<p>rows"
     (tmp_path / "plan.html").write_text(PAGE)
-    (tmp_path / "report.html").write_text(OTHERS)
+    (tmp_path / "report.html").write_text(report)
     recorded[KEY] = f"{tmp_path}/plan.html#f00d"
     recorded["report", *TASK.values()] = f"{tmp_path}/report.html#beef"
     assert client.get("/plan", params=TASK).text == PAGE
-    assert client.get("/report", params=TASK).text == OTHERS
+    assert client.get("/report", params=TASK).text == report
+    recorded[KEY] = f"{tmp_path}/report.html#beef"
+    assert client.get("/plan", params=TASK).status_code == 404
 
 
 @pytest.mark.parametrize("name", pages.FILES)
