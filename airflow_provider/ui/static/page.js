@@ -38,9 +38,8 @@ function planRow({ detail, task, plans, changes, hidden }) {
   const users = detail.assigned_users.map((user) => user.name || user.id).join(", ");
   const chips = (changes ?? []).map(([kind, words]) => chip(kind, words));
   const nothing = hidden ? "You may not read the XComs of this DAG." : changes ? "Nothing changes." : "See the page.";
-  const pages = plans.slice(0, MOST_PAGES).map((plan) =>
-    link(pageLink("plan", plan), plans.length > 1 ? `Page of ${plan.task_display_name ?? plan.task_id}` : "Plan's page", away),
-  );
+  const nameOf = (plan) => (plans.length > 1 ? `Page of ${plan.task_display_name ?? plan.task_id}` : "Plan's page");
+  const pages = plans.slice(0, MOST_PAGES).map((plan) => link(pageLink("plan", plan), nameOf(plan), away));
   return [
     [link(taskLink(task, "required_actions"), detail.subject, { class: "main" }), ...taskName(task).slice(1)],
     chips.length ? chips : [quiet(nothing)],
@@ -79,9 +78,10 @@ function assetRow({ asset, event, makers }) {
   const { system, name } = readAsset(asset.uri);
   const last = asset.last_asset_event?.timestamp ?? null;
   const [kind, words] = freshness(last ? (Date.now() - new Date(last)) / 1000 : null);
+  const heading = link(uiLink("assets", String(asset.id)), name, { class: "main" });
   const links = event?.source ? [link(taskLink(event.source), "Last task")] : [];
   return [
-    [link(uiLink("assets", String(asset.id)), name, { class: "main" }), make("div", { class: "quiet" }, makers.join(", "))],
+    [heading, make("div", { class: "quiet" }, makers.join(", "))],
     [system],
     [chip(kind, words)],
     [last ? time(last) : quiet("never")],
@@ -111,8 +111,8 @@ const SECTIONS = [
     read: readRuns,
     row: runRow,
     empty:
-      "No task waits for a service. LeanIX runs, actions of IoT Studio and jobs of AmigoCloud appear while a task of" +
-      " this provider waits for them.",
+      "No task waits for a service. LeanIX runs, actions of IoT Studio and jobs of AmigoCloud appear while a task" +
+      " of this provider waits for them.",
     more: "Only the oldest runs are shown.",
   },
   {
@@ -133,14 +133,15 @@ const SECTIONS = [
     read: readAssets,
     row: assetRow,
     empty:
-      "No asset of the four services. One appears when a DAG that you may see has it as an outlet or schedule, such as" +
-      " mapsindoors_asset(solution=…).",
+      "No asset of the four services. One appears when a DAG that you may see has it as an outlet or schedule," +
+      " such as mapsindoors_asset(solution=…).",
     more: "Only 100 assets of each service are shown.",
   },
 ];
 
 function build(section) {
-  const heads = section.columns.map((name) => make("th", { scope: "col" }, name || make("span", { class: "hidden" }, "Links")));
+  const links = make("span", { class: "hidden" }, "Links");
+  const heads = section.columns.map((name) => make("th", { scope: "col" }, name || links));
   section.body = make("tbody");
   section.table = make("table", {}, make("thead", {}, make("tr", {}, ...heads)), section.body);
   section.problem = make("p", { class: "problem", role: "alert", hidden: "" });
@@ -151,12 +152,15 @@ function build(section) {
   const attributes = { id: section.id, "aria-labelledby": `${section.id}-title`, tabindex: "-1" };
   const parts = [heading, section.problem, section.table, section.note];
   document.getElementById("sections").append(make("section", attributes, ...parts));
-  document.getElementById("tiles").append(make("a", { href: `#${section.id}`, class: section.id }, section.count, section.tile));
+  const tile = make("a", { href: `#${section.id}`, class: section.id }, section.count, section.tile);
+  document.getElementById("tiles").append(tile);
 }
 
 function show(section, { rows, more }) {
   const made = rows.map((row) => {
-    const cells = section.row(row).map((cell, at) => make("td", { "data-label": section.columns[at] }, make("div", {}, ...cell)));
+    const cells = section.row(row).map((cell, at) => {
+      return make("td", { "data-label": section.columns[at] }, make("div", {}, ...cell));
+    });
     return make("tr", {}, ...cells);
   });
   section.body.replaceChildren(...made);

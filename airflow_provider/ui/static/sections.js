@@ -8,6 +8,7 @@ export const DETAILS = 20; // rows of a section with requests of their own
 const PAGE = 100; // Airflow's usual maximum of one reply
 const MOST_DAGS = 1000;
 const DAGS_SECONDS = 300; // how long lists of DAGs and tasks are used
+const MOST_KNOWN = 2000; // remembered values of a page that stays open
 const AT_ONCE = 6;
 const TIMEOUT_SECONDS = 30;
 const ROOT = new URL("../", document.baseURI); // of Airflow, also below a path
@@ -68,6 +69,7 @@ async function once(key, read, seconds = Infinity) {
   const found = known.get(key);
   if (found && Date.now() - found.at < seconds * 1000) return found.value;
   const value = await read();
+  if (known.size >= MOST_KNOWN) known.clear();
   known.set(key, { value, at: Date.now() });
   return value;
 }
@@ -84,9 +86,7 @@ function readXCom(one, key) {
 // Return the value of an XCom; undefined when there is none, or the viewer may not read it.
 async function valueOf(one, key, version) {
   try {
-    return await once(keyOf(one.dag_id, one.dag_run_id ?? one.run_id, one.task_id, one.map_index, key, version), async () =>
-      (await readXCom(one, key)).value,
-    );
+    return await once(keyOf(...ids(one), one.map_index, key, version), async () => (await readXCom(one, key)).value);
   } catch (error) {
     if (error.status === 403 || error.status === 404) return undefined;
     throw error;
@@ -104,8 +104,9 @@ export function taskLink(one, tab) {
 }
 
 export function pageLink(kind, one) {
-  const query = { dag_id: one.dag_id, run_id: one.dag_run_id ?? one.run_id, task_id: one.task_id };
-  return new URL(`${kind}?${new URLSearchParams({ ...query, map_index: one.map_index ?? -1 })}`, document.baseURI).href;
+  const run = one.dag_run_id ?? one.run_id;
+  const query = { dag_id: one.dag_id, run_id: run, task_id: one.task_id, map_index: one.map_index ?? -1 };
+  return new URL(`${kind}?${new URLSearchParams(query)}`, document.baseURI).href;
 }
 
 // -- sections: each returns its rows, and whether there are more

@@ -587,7 +587,7 @@ def test_a_retry_creates_nothing_twice(
     rows = [{"title": f"Pump {number}"} for number in range(5)]
     with pytest.raises(Exception, match="403"):
         sync(rows, match_on="title")
-    retry = {"ti": SimpleNamespace(try_number=2)}
+    retry = {"ti": SimpleNamespace(try_number=2, xcom_push=lambda *_: None)}
     assert counts(sync(rows, retry, match_on="title"))[4] == 0
     assert sum(title.startswith("Pump") for title in titles(service)) == 5
 
