@@ -1,1 +1,1 @@
-"""What the provider adds to Airflow's UI: the page "Digital twin", and the pages of plans and reports."""
+"""Additions to Airflow's UI: the page "Digital twin", and the pages of plans and reports."""
