@@ -75,9 +75,9 @@ floor: $(FLOOR)
 	@$(call with,floor,Airflow 3.1.8 on Python 3.11,-m 'not slow',true)
 
 # What needs the extras docs and release: pages in a real browser, the site (built as strictly as by `make docs`), the
-# reference, and parts of a release.
+# reference, parts of a release; and the tutorial, followed in an empty environment.
 browser: $(READY)
-	$(BIN)/pytest --timeout 400 tests/browser
+	$(BIN)/pytest --timeout 900 -n 2 --dist loadgroup tests/browser tests/tutorial
 
 system: $(READY)
 	$(BIN)/pytest --timeout 600 tests/system
