@@ -50,8 +50,16 @@ docs: $(FULL)
 release-check: $(FULL)
 	$(BIN)/python -m dev.release $(if $(TAG),--tag $(TAG))
 
-test: lint types browser newest contract floor system
+# Two at a time, because the tests with a real Airflow wait a lot. What a target prints comes when it is done.
+test: lint types $(NEWEST) $(FLOOR)
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target IN_ORDER=1 newest contract floor browser system
 	@echo "All checks passed"
+
+ifdef IN_ORDER
+contract: | newest
+floor: | contract
+system: | browser
+endif
 
 lint: $(READY)
 	$(BIN)/ruff check
