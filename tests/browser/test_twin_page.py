@@ -211,7 +211,7 @@ def test_the_page_sends_few_requests_whatever_there_is(browser: Browser, airflow
         seen.page.wait_for_load_state("networkidle")
         second = len(airflow.asked)
     assert first <= 140
-    assert second <= 75
+    assert second <= 30
 
 
 def test_the_page_refreshes_by_itself_but_not_while_it_is_hidden(

@@ -7,7 +7,7 @@ import { readChanges, readEventCount, readManifest } from "./tasks.js";
 export const DETAILS = 20; // rows of a section with requests of their own
 const PAGE = 100; // Airflow's usual maximum of one reply
 const MOST_DAGS = 1000;
-const DAGS_SECONDS = 300; // how long lists of DAGs and tasks are used
+const SHORT_SECONDS = 300; // how long is used what changes rarely: DAGs, tasks, pages of plans, links
 const MOST_KNOWN = 2000; // remembered values of a page that stays open
 const AT_ONCE = 6;
 const TIMEOUT_SECONDS = 30;
@@ -124,9 +124,11 @@ async function readPlan(detail) {
   const row = { detail, task, plans: [], changes: null, hidden: false };
   try {
     const run = [...ids(task).slice(0, 5), "~", "xcomEntries"];
-    const { xcom_entries: entries } = await get(run, [["xcom_key", "plan_page"], ["limit", PAGE]]);
+    const params = [["xcom_key", "plan_page"], ["limit", PAGE]];
+    const key = keyOf("plan", ...run, detail.created_at);
+    const { xcom_entries: entries } = await once(key, () => get(run, params), SHORT_SECONDS);
     if (!entries.length) return null;
-    const tasks = await once(keyOf("tasks", task.dag_id), () => get(["dags", task.dag_id, "tasks"]), DAGS_SECONDS);
+    const tasks = await once(keyOf("tasks", task.dag_id), () => get(["dags", task.dag_id, "tasks"]), SHORT_SECONDS);
     row.plans = plansBefore(task.task_id, tasks.tasks, entries);
   } catch (error) {
     if (error.status !== 403 && error.status !== 404) throw error;
@@ -154,7 +156,9 @@ export async function readRuns() {
 async function readLinks(task) {
   if (!task.operator.startsWith("LeanIX")) return {};
   try {
-    return (await get([...ids(task), "links"], [["map_index", task.map_index]])).extra_links;
+    const params = [["map_index", task.map_index]];
+    const key = keyOf("links", ...ids(task), task.map_index, task.start_date, task.state);
+    return (await once(key, () => get([...ids(task), "links"], params), SHORT_SECONDS)).extra_links;
   } catch (error) {
     if (error.status === 403 || error.status === 404) return {};
     throw error;
@@ -200,7 +204,7 @@ export async function readAssets() {
   );
   const replies = await Promise.all(schemes);
   const ours = replies.flatMap((reply) => reply.assets).filter((asset) => readAsset(asset.uri));
-  const dags = ours.length ? await once("dags", readDags, DAGS_SECONDS) : new Set();
+  const dags = ours.length ? await once("dags", readDags, SHORT_SECONDS) : new Set();
   const seen = ours.filter((asset) => isOfDags(asset, dags)).sort((a, b) => (lastEvent(a) < lastEvent(b) ? 1 : -1));
   const events = seen.filter((asset) => asset.last_asset_event?.id).slice(0, PAGE);
   let lookups = 0;
