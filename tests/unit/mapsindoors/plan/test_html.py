@@ -107,7 +107,7 @@ def test_the_task_links_to_the_page(
 
     with create_session() as session:
         stored = session.query(XComModel).filter_by(dag_id="mapsindoors_plan", key=link.xcom_key).one()
-        assert str(stored.value).strip('"').startswith("/mapsindoors/plan?dag_id=mapsindoors_plan&run_id=")
+        assert str(stored.value).strip('"').startswith("/digital-twin/plan?dag_id=mapsindoors_plan&run_id=")
     assert service.campus.geodata == seed.campus().geodata
 
 
