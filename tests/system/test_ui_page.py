@@ -146,7 +146,7 @@ class TwinPage(Scenario):
             statuses = [server.plan_status(GUEST, dag_id) for dag_id in (VISIBLE, HIDDEN)]
             wcag = find_violations(browser, server)
             form = answer(browser, server)
-        wait_for(lambda: self.state(airflow, VISIBLE, "approve") == "success", seconds=60)
+        wait_for(lambda: self.state(airflow, VISIBLE, "approve") == "success", seconds=120)
         self.sandbox.leanix.runs[0].stuck_in = None
         return Observations(admin, guest, *statuses, form, self.state(airflow, VISIBLE, "approve"), wcag)
 
@@ -162,7 +162,7 @@ class TwinPage(Scenario):
                 self.state(airflow, dag_id, task_id) in ({"success"} if task_id == "export" else WAITS)
                 for dag_id, task_id in [*states, (HIDDEN, "run")]
             ),
-            seconds=150,
+            seconds=300,
         )
 
     @staticmethod
@@ -230,7 +230,7 @@ def second_server(airflow: LocalAirflow) -> Iterator[Server]:
         [*command, "--host", "127.0.0.1", "--port", str(port)], environment, airflow.home / "second.log", ROOT
     )
     try:
-        wait_for(lambda: started.alive() and _answers(server), seconds=90)
+        wait_for(lambda: started.alive() and _answers(server), seconds=180)
         yield server
     finally:
         started.stop()

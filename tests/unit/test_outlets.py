@@ -39,7 +39,8 @@ RUNS = LeanIXHook.asset(host="acme.leanix.net", connector_type="report", connect
 
 def event_extra(operator: Any, asset: Asset) -> Any:
     events = PerAsset(lambda: SimpleNamespace(extra={}))
-    ti = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1, try_number=1)
+    ids = {"dag_id": "d", "task_id": "t", "run_id": "r", "map_index": -1, "try_number": 1}
+    ti = SimpleNamespace(xcom_push=lambda *_: None, **ids)
     result = operator.execute({"ti": ti, "outlet_events": events})
     extra = events[asset].extra
     assert extra == {name: result[name] for name in extra}
