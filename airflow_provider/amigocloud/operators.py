@@ -158,16 +158,16 @@ class AmigoCloudExportOperator(BaseOperator):
         :raises IncompleteExportError: when the rows may be incomplete; nothing is published.
         """
         from airflow_provider.amigocloud.export.export import export
-        from airflow_provider.amigocloud.report import subject_of
         from airflow_provider.amigocloud.export.request import read_request
         from airflow_provider.amigocloud.hooks import AmigoCloudHook
+        from airflow_provider.amigocloud.report import subject_of
         from airflow_provider.core.files.storage import ensure_writable
         from airflow_provider.core.reports.report import open_report
 
         request = read_request(self)
         ensure_writable(request.output_path)
         subject = subject_of(self, request)
-        report = open_report(self, cast("Any", context), request.output_path, subject)
+        report = open_report(self, context, request.output_path, subject)
         with AmigoCloudHook(self.amigocloud_conn_id) as hook:
             statement = request.statement or self._saved_statement(hook)
             store, increment = self._increment(context, request, statement)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -214,16 +213,9 @@ class LeanIXHook(ApiHook):
         :raises IncompleteExportError: when the reply is no complete LDIF; no file was written.
         :return: the manifest, with ``sha256``; None when the run has no results, or none yet.
         """
-        from airflow_provider.core.files.manifest import log_manifest
         from airflow_provider.leanix.ldif.download import save_results
 
-        started, before = time.monotonic(), self.requests
-        manifest = save_results(self, run_id, output_path, output_format, ldif_path)
-        if manifest is not None:
-            manifest["requests"] = self.requests - before
-            manifest["seconds"] = round(time.monotonic() - started, 3)
-            log_manifest(manifest, self.log)
-        return manifest
+        return save_results(self, run_id, output_path, output_format, ldif_path)
 
     # -- the sync log -----------------------------------------------------------------------------
 

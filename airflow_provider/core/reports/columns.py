@@ -28,7 +28,7 @@ _NAMES = {bool: "boolean", int: "integer", float: "number", str: "text", list: "
 
 
 class ColumnObserver:
-    """What the values of a column have shown so far.
+    """Observer of the values of a column.
 
     :param name: name of the column.
     """

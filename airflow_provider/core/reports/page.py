@@ -165,7 +165,7 @@ def _columns(table: Table, title: str) -> Iterator[str]:
     head = "".join(f"<th>{name}</th>" for name in _HEADINGS)
     yield f'<section><h2>Columns{title}</h2><table class="columns"><tr>{head}</tr>'
     for column in table.columns:
-        cells = _cells(column, table.rows)
+        cells = _cells(column, table)
         yield (
             "<tr>"
             + "".join(
@@ -182,12 +182,12 @@ def _columns(table: Table, title: str) -> Iterator[str]:
     yield "</section>"
 
 
-def _cells(column: Column, rows: int) -> Sequence[str]:
+def _cells(column: Column, table: Table) -> Sequence[str]:
     least, greatest = _range(column)
     return (
         f"<b>{in_html(column.name, 100)}</b>",
-        _types(column),
-        _filled(column, rows),
+        "geometry" if column.name == table.geometry else _types(column),
+        _filled(column, table.rows),
         least,
         greatest,
         _distinct(column),
@@ -237,7 +237,7 @@ _UNITS = {"text": "characters", "list": "entries", "object": "fields"}
 def _distinct(column: Column) -> str:
     if column.distinct is None or not column.filled:
         return ""
-    return f"{'more than ' if column.is_more else ''}{column.distinct:,}"
+    return f"{'over ' if column.is_more else ''}{column.distinct:,}"
 
 
 def _frequent(column: Column) -> str:

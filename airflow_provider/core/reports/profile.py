@@ -1,4 +1,4 @@
-"""Profile: what a report says about the rows of a file, as data that the next report reads."""
+"""Profile: the findings of a report about the rows of a file, as data that the next report reads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ VERSION = 1
 
 
 class Column(msgspec.Struct, omit_defaults=True):
-    """What was found in a column.
+    """Findings of a column.
 
     :param kinds: number of values by kind: ``text``, ``time``, ``integer``, ``number``, ``boolean``,
         ``list``, ``object`` and others.
@@ -41,7 +41,7 @@ class Column(msgspec.Struct, omit_defaults=True):
 
     @property
     def has_all_values(self) -> bool:
-        """Whether all different values are listed."""
+        """True when all different values are listed."""
         return self.distinct is not None and not self.is_more and self.distinct == len(self.values)
 
     def as_values(self) -> dict[str, int]:
@@ -103,7 +103,7 @@ class Table(msgspec.Struct, omit_defaults=True):
 
 
 class Profile(msgspec.Struct, omit_defaults=True):
-    """What a report says about an export.
+    """Contents of a report: an export and its tables.
 
     :param uri: location of the exported file, without credentials.
     :param at: time of the export.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 MOST_TABLES = 30
 """Maximum tables of a report."""
+
+BATCH = 1_000
+"""Rows that are observed together."""
 
 PAGE_XCOM = "report_page"
 """Key of the XCom with the location of a task's report and its fingerprint."""
@@ -56,7 +59,7 @@ class Subject:
     is_part: bool = False
 
 
-def open_report(task: Any, context: Mapping[str, Any], output_path: str, subject: Subject) -> Report | None:
+def open_report(task: Any, context: Any, output_path: str, subject: Subject) -> Report | None:
     """Return the report that a task is to write; None without the argument ``report``.
 
     :param task: the operator.
@@ -72,6 +75,36 @@ def open_report(task: Any, context: Mapping[str, Any], output_path: str, subject
     own, note = read_own_report(uri, output_path, task.log)
     last = LastReport(task, context, task.log)
     return Report(uri, output_path, subject, task, context, last, last.read() or own, note)
+
+
+def observed(pages: Iterable[list[Any]], report: Report | None) -> Iterator[list[Any]]:
+    """Yield pages of rows, each of which a report has taken.
+
+    :param pages: the rows.
+    :param report: the report; None for none.
+    """
+    for page in pages:
+        if report is not None:
+            report.add_rows(page)
+        yield page
+
+
+def observed_lines(lines: Iterable[bytes], report: Report | None) -> Iterator[bytes]:
+    """Yield rows that are encoded as JSON, each of which a report takes.
+
+    :param lines: one row each.
+    :param report: the report; None for none.
+    """
+    pending: list[bytes] = []
+    for line in lines:
+        if report is not None:
+            pending.append(line)
+            if len(pending) >= BATCH:
+                report.add_lines(b"\n".join(pending))
+                pending = []
+        yield line
+    if report is not None:
+        report.add_lines(b"\n".join(pending))
 
 
 class Report:
@@ -106,16 +139,18 @@ class Report:
         self._last = last
         self._before = before
         self._note = note
+        self.source = subject.source
         self._log: Logger = task.log
         self._failure = ""
         self._tables: dict[str, RowObserver] = {}
+        self._pending: dict[str, list[Mapping[str, Any]]] = {}
         self._more: set[str] = set()
         self._budget = ColumnBudget()
 
     def restart(self) -> None:
         """Forget all rows: the export starts over."""
         self._failure = ""
-        self._tables, self._more, self._budget = {}, set(), ColumnBudget()
+        self._tables, self._pending, self._more, self._budget = {}, {}, set(), ColumnBudget()
 
     def add_lines(self, text: bytes) -> None:
         """Take rows that are encoded as JSON Lines.
@@ -134,14 +169,23 @@ class Report:
         :param rows: the rows, in their order.
         :param table: name of their table; empty for the only one.
         """
-        if not self._failure:
-            try:
-                if table in self._tables or len(self._tables) < MOST_TABLES:
-                    self._observer(table).add(rows)
-                else:
-                    self._more.add(table)
-            except Exception as error:
-                self._note_failure("the rows cannot be observed", error)
+        if self._failure:
+            return
+        if table not in self._pending and len(self._pending) >= MOST_TABLES:
+            self._more.add(table)
+            return
+        pending = self._pending.setdefault(table, [])
+        pending += rows
+        if len(pending) >= BATCH:
+            self._flush(table)
+
+    def _flush(self, table: str) -> None:
+        """Observe the rows that were taken in small numbers."""
+        rows, self._pending[table] = self._pending[table], []
+        try:
+            self._observer(table).add(rows)
+        except Exception as error:
+            self._note_failure("the rows cannot be observed", error)
 
     def _observer(self, table: str) -> RowObserver:
         found = self._tables.get(table)
@@ -156,6 +200,8 @@ class Report:
 
         :param manifest: manifest of the file.
         """
+        for table in self._pending:
+            self._flush(table)
         if not self._failure:
             try:
                 tables = [observer.profile() for observer in self._tables.values()]
@@ -200,7 +246,7 @@ class Report:
         return Profile(
             version=VERSION,
             title=clean(self._subject.title, 200),
-            source=clean(self._subject.source, 300),
+            source=clean(self.source, 300),
             uri=shown_path(self._output_path),
             at=datetime.now(UTC).isoformat(sep=" ", timespec="seconds"),
             format=str(manifest["format"]),

@@ -52,7 +52,7 @@ class ColumnBudget:
 
 
 class RowObserver:
-    """What the rows of a table have shown so far.
+    """Observer of the rows of a table.
 
     :param focus: the columns that mean something.
     :param budget: number of columns that may be observed.
