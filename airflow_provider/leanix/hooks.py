@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_provider.core.http.rate_limit import Budget
+    from airflow_provider.core.reports.report import Report
     from airflow_provider.leanix.ldif.document import Ldif
 
 
@@ -195,6 +196,7 @@ class LeanIXHook(ApiHook):
         *,
         output_format: str | None = None,
         ldif_path: str | None = None,
+        report: Report | None = None,
     ) -> dict[str, Any] | None:
         """Write the LDIF that a run produced to a file, or as tables; return the manifest.
 
@@ -209,13 +211,14 @@ class LeanIXHook(ApiHook):
         :param output_format: ``ldif`` or ``jsonl``, for a path without ending; ``jsonl``, ``csv`` or
             ``parquet`` for a folder.
         :param ldif_path: path of a further file that keeps the unchanged bytes beside the tables.
+        :param report: the report of a task, which observes the items; None for none.
         :raises InputError: for a path with another ending; nothing was sent.
         :raises IncompleteExportError: when the reply is no complete LDIF; no file was written.
         :return: the manifest, with ``sha256``; None when the run has no results, or none yet.
         """
         from airflow_provider.leanix.ldif.download import save_results
 
-        return save_results(self, run_id, output_path, output_format, ldif_path)
+        return save_results(self, run_id, output_path, output_format, ldif_path, report)
 
     # -- the sync log -----------------------------------------------------------------------------
 

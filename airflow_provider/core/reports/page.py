@@ -34,6 +34,9 @@ DATA_END = "</script>"
 _MOST_FREQUENT = 5
 """Values that a column's line shows."""
 
+_TELLING = 0.05
+"""Least share of a frequent value in a column of very many values."""
+
 _PART_SHAPES, _PART_POSITIONS = 400, 12
 """Geometries, and positions of each, that the report of a part keeps for the map of all parts."""
 
@@ -183,11 +186,14 @@ def _columns(table: Table, title: str) -> Iterator[str]:
 
 
 def _cells(column: Column, table: Table) -> Sequence[str]:
+    name, filled = f"<b>{in_html(column.name, 100)}</b>", _filled(column, table.rows)
+    if column.name == table.geometry and table.off_map < column.filled:
+        return (name, "geometry", filled, "", "", "", "")
     least, greatest = _range(column)
     return (
-        f"<b>{in_html(column.name, 100)}</b>",
-        "geometry" if column.name == table.geometry else _types(column),
-        _filled(column, table.rows),
+        name,
+        _types(column),
+        filled,
         least,
         greatest,
         _distinct(column),
@@ -235,14 +241,15 @@ _UNITS = {"text": "characters", "list": "entries", "object": "fields"}
 
 
 def _distinct(column: Column) -> str:
-    if column.distinct is None or not column.filled:
+    if not column.distinct:
         return ""
     return f"{'over ' if column.is_more else ''}{column.distinct:,}"
 
 
 def _frequent(column: Column) -> str:
-    """Return the most frequent values of a column in which values are repeated."""
-    if not column.values or column.values[0][1] < 2:
+    """Return the most frequent values of a column, if some are much more frequent than others."""
+    most = column.values[0][1] if column.values else 0
+    if most < 2 or (not column.has_all_values and most < column.filled * _TELLING):
         return ""
     shown = [
         f"<span>{in_html(value, 40) if value else '<i>empty text</i>'} <small>{rows:,}</small></span>"

@@ -37,7 +37,7 @@ svg.share .c4{fill:var(--delete-line)}svg.share .c5{fill:var(--teal-line)}
 svg.share .rest{fill:var(--calm-line)}
 .count{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .count .quiet{display:inline-block;min-width:3rem}
-td{font-variant-numeric:tabular-nums}table.columns td{padding:.45rem .6rem}
+th{white-space:nowrap}td{font-variant-numeric:tabular-nums}table.columns td{padding:.45rem .6rem}
 td[data-label=Column]{min-width:7.5rem}td:is([data-label=Type],[data-label=Distinct]){white-space:nowrap}
 td:is([data-label=Least],[data-label=Greatest]){overflow-wrap:normal}
 .filled{display:block;width:4.5rem;height:.35rem;margin:.2rem 0;background:var(--calm);border-radius:.2rem}

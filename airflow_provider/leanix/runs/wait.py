@@ -107,11 +107,11 @@ def download_results(
     :return: the file's manifest; None when there are no results.
     :raises RunFailedError: when there are none although they are required.
     """
-    from airflow_provider.leanix.ldif.download import save_results
-
     deadline = clock() + seconds
     for pause in intervals(_MAX_RESULTS_INTERVAL):
-        manifest = save_results(hook, run_id, output_path, output_format, ldif_path, report)
+        manifest = hook.download_results(
+            run_id, output_path, output_format=output_format, ldif_path=ldif_path, report=report
+        )
         if manifest is not None:
             return manifest
         if (left := deadline - clock()) <= 0:
