@@ -1,7 +1,7 @@
 """Cost of a report: the processor time of an export with one, beside that without.
 
-Run: ``python -m tests.benchmarks.export_reports [rows] [--rounds 3]``. The sandbox is a process of its own, so
-the time is that of the export alone. The rows have 10 columns, as JSON about 240 bytes each.
+Run: ``python -m tests.benchmarks.export_reports [rows] [--rounds 3]``. The sandbox is a process of its own,
+so the time is that of the export alone. The rows have 10 columns, as JSON about 240 bytes each.
 """
 
 from __future__ import annotations

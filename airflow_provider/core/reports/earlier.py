@@ -93,7 +93,7 @@ def read_own_report(uri: str, output_path: str, log: Logger) -> tuple[Profile | 
             f"'{shown_path(uri)}' is the path of the report, and there is a file that is none; move it",
             "report",
         ) from None
-    except ValueError as error:
+    except Exception as error:  # Storage libraries raise errors of any class.
         return None, _damaged(uri, error, log)
     if found is None:
         return None, NO_REPORT

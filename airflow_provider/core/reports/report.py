@@ -238,8 +238,11 @@ class Report:
             for part in render(profile, self._before, self._note, mark):
                 file.write(f"{part}\n".encode())
         self._log.info("Report: %s", shown_path(self.uri))
-        self._last.move(self.uri)
-        self._record(f"{self.uri}#{mark}")
+        try:
+            self._last.move(self.uri)
+            self._record(f"{self.uri}#{mark}")
+        except Exception as error:  # The page is there; its link and the next comparison lack it.
+            self._log.warning("The location of the report cannot be stored: %s", redact(str(error))[:300])
         return {**manifest, "report": self.uri}
 
     def _profile(self, manifest: Mapping[str, Any], tables: Sequence[Table]) -> Profile:

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import tracemalloc
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -271,3 +272,41 @@ def test_a_path_with_credentials_is_not_in_the_page(tmp_path: Path) -> None:
     report.add_rows(ROWS)
     report.finish(manifest("s3://key:secret@bucket/a.jsonl", 30))
     assert "secret" not in page_of(tmp_path / "a.jsonl")
+
+
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
+    report = opened(tmp_path / "a.jsonl")
+
+    def add(batch: int) -> None:
+        rows = (
+            {
+                "id": f"{batch}-{number}",
+                "type": f"t{number % 5}",
+                "at": f"2026-01-{number % 28 + 1:02}",
+                "text": f"{batch}-{number}" * 40,
+                "g": {"type": "Point", "coordinates": [number % 180, batch % 90]},
+            }
+            for number in range(1_000)
+        )
+        report.add_lines(b"\n".join(json.dumps(row).encode() for row in rows))
+
+    tracemalloc.start()
+    try:
+        for batch in range(5):
+            add(batch)
+        before = tracemalloc.get_traced_memory()[0]
+        for batch in range(5, 40):
+            add(batch)
+        assert tracemalloc.get_traced_memory()[0] - before < 500_000
+    finally:
+        tracemalloc.stop()
+    assert report.finish(manifest(tmp_path / "a.jsonl", 40_000))["report"]
+
+
+def test_a_location_that_cannot_be_stored_leaves_the_page(tmp_path: Path) -> None:
+    class Broken(Ti):
+        def xcom_push(self, key: str, value: Any) -> None:
+            raise RuntimeError("no API server")
+
+    assert write(tmp_path / "a.jsonl", ROWS, context={"ti": Broken()})["report"]
+    assert "<b>30</b>rows" in page_of(tmp_path / "a.jsonl")
