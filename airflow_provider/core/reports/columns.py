@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from types import NoneType
 from typing import Any
+
+from msgspec import UNSET, UnsetType
 
 from airflow_provider.core.reports.profile import Column
 from airflow_provider.core.reports.texts import LONGEST, clean, key_text, plain_number
@@ -23,6 +25,8 @@ _MOST_KINDS = 20
 _TIME = re.compile(
     r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?\s?(?:Z|[+-]\d\d(?::?\d\d)?)?)?", re.ASCII
 )
+
+_TEXTS = frozenset({str, NoneType})
 
 _NAMES = {bool: "boolean", int: "integer", float: "number", str: "text", list: "list", dict: "object"}
 
@@ -41,6 +45,7 @@ class ColumnObserver:
         self._times: tuple[str, str] | None = None
         self._lengths: tuple[int, int] | None = None
         self._may_be_times = True
+        self._is_text = False
         self._counts: Counter[Any] | None = Counter()
         self._is_counted = True
         self._adders: dict[type, Callable[[Sequence[Any]], None]] = {
@@ -55,17 +60,41 @@ class ColumnObserver:
     def add(self, values: Sequence[Any]) -> None:
         """Take the values of some rows.
 
-        :param values: the values; None is null.
+        :param values: the values; None is null, and msgspec's UNSET a field that is not there.
         """
+        if self._is_text and self._counts is not None and self._add_few_texts(values):
+            return
         kinds = set(map(type, values))
+        if UnsetType in kinds:
+            kinds.discard(UnsetType)
+            values = [value for value in values if value is not UNSET]
         if NoneType in kinds:
             kinds.discard(NoneType)
             known = [value for value in values if value is not None]
             self._nulls += len(values) - len(known)
             values = known
+        self._is_text = kinds == {str}
         for kind in kinds:
             own = values if len(kinds) == 1 else [value for value in values if type(value) is kind]
             self._adders.get(kind, self._add_others)(own)
+
+    def _add_few_texts(self, values: Sequence[Any]) -> bool:
+        """Take texts and nulls, each different one once; return False when there are other values."""
+        try:
+            found = Counter(values)
+        except TypeError:
+            return False
+        # No text equals a value of another type, so the types of the keys are those of all values.
+        if not _TEXTS.issuperset(map(type, found)):
+            return False
+        self._nulls += found.pop(None, 0)
+        if found:
+            self._note(str, found.total())
+            longest = self._measure_texts(list(found))
+            if longest > LONGEST:
+                found = Counter({_key(text): rows for text, rows in found.items()})
+            self._count(found)
+        return True
 
     def profile(self) -> Column:
         """Return what was found."""
@@ -87,7 +116,7 @@ class ColumnObserver:
             name = "other"
         self._kinds[name] += rows
 
-    def _count(self, keys: Sequence[Any]) -> None:
+    def _count(self, keys: Sequence[Any] | Mapping[Any, int]) -> None:
         if self._counts is not None:
             self._counts.update(keys)
             if len(self._counts) > MOST_VALUES:
@@ -99,7 +128,8 @@ class ColumnObserver:
     def _add_booleans(self, values: Sequence[Any]) -> None:
         self._note(bool, len(values))
         # As texts: True and 1 are one key.
-        self._count(["true" if value else "false" for value in values])
+        true = values.count(True)
+        self._count({name: rows for name, rows in (("true", true), ("false", len(values) - true)) if rows})
 
     def _add_floats(self, values: Sequence[Any]) -> None:
         finite = values if all(map(isfinite, values)) else [value for value in values if isfinite(value)]
@@ -115,16 +145,18 @@ class ColumnObserver:
 
     def _add_texts(self, values: Sequence[Any]) -> None:
         self._note(str, len(values))
-        lengths = set(map(len, values))
+        longest = self._measure_texts(values)
+        if self._counts is not None:
+            self._count([_key(value) for value in values] if longest > LONGEST else values)
+
+    def _measure_texts(self, texts: Sequence[str]) -> int:
+        """Take the lengths of texts, and their range when they are times; return the greatest length."""
+        lengths = set(map(len, texts))
         longest = max(lengths)
         self._lengths = _wider(self._lengths, min(lengths), longest)
         if self._may_be_times:
-            self._add_times(values)
-        if self._counts is None:
-            return
-        if longest > LONGEST:
-            values = [value if len(value) <= LONGEST else _shortened(value) for value in values]
-        self._count(values)
+            self._add_times(texts)
+        return longest
 
     def _add_times(self, values: Sequence[str]) -> None:
         """Take texts that may be times; where the least and the greatest are, the others are, too."""
@@ -150,6 +182,6 @@ def _wider(known: tuple[Any, Any] | None, least: Any, greatest: Any) -> tuple[An
     return (least, greatest) if known is None else (min(known[0], least), max(known[1], greatest))
 
 
-def _shortened(text: str) -> str:
-    """Return a key for a long text: its beginning, and a hash that is beyond what is shown."""
-    return f"{text[:LONGEST]}{hash(text):x}"
+def _key(text: str) -> str:
+    """Return the key of a text; of a long one its beginning, and a hash that is beyond the shown part."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}{hash(text):x}"

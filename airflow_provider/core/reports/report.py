@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -35,10 +34,6 @@ PAGE_XCOM = "report_page"
 
 REPORT_SCALAR: Mapping[str, Scalar] = {"report": Scalar("boolean")}
 """The argument ``report`` of an operator, for :func:`~airflow_provider.core.input.scalars.read_scalars`."""
-
-_log = logging.getLogger(__name__)
-
-_decoder = msgspec.json.Decoder(dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +154,7 @@ class Report:
         """
         if text and not self._failure:
             try:
-                self._observer("").add(_decoder.decode_lines(text))
+                self._observer("").add_lines(text)
             except Exception as error:
                 self._note_failure("the rows cannot be observed", error)
 

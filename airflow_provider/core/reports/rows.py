@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from operator import itemgetter
@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow_provider.core.reports.columns import ColumnObserver
 from airflow_provider.core.reports.days import DayCounts
+from airflow_provider.core.reports.lines import ColumnRows, LineReader
 from airflow_provider.core.reports.profile import Outline, Table
 from airflow_provider.core.reports.shapes import ReadGeometry, ShapeSample, of_geojson
 from airflow_provider.core.reports.texts import clean
@@ -66,6 +67,7 @@ class RowObserver:
         self._rows = 0
         self._columns: dict[str, ColumnObserver] = {}
         self._further: set[str] = set()
+        self._lines = LineReader()
         self._days: DayCounts | None = None
         self._shapes: ShapeSample | None = None
 
@@ -76,7 +78,9 @@ class RowObserver:
         """
         if not rows:
             return
-        columns = self._as_columns(rows)
+        self._take(self._as_columns(rows), rows)
+
+    def _take(self, columns: Iterable[tuple[str, Sequence[Any]]], rows: Rows) -> None:
         for name, values in columns:
             self._columns[name].add(values)
             if self._days is not None and name == self._days.column:
@@ -84,6 +88,18 @@ class RowObserver:
         if self._shapes is not None:
             self._shapes.add(rows)
         self._rows += len(rows)
+
+    def add_lines(self, text: bytes) -> None:
+        """Take rows that are encoded as JSON Lines.
+
+        :param text: one row a line.
+        """
+        columns = None if self._further else self._lines.columns(text, list(self._columns))
+        if columns is None:
+            self.add(self._lines.rows(text))
+        else:
+            pairs = list(zip(self._columns, columns, strict=True))
+            self._take(pairs, ColumnRows(dict(pairs)))
 
     def _as_columns(self, rows: Rows) -> Iterator[tuple[str, Sequence[Any]]]:
         names = list(self._columns)
