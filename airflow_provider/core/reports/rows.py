@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow_provider.core.reports.columns import ColumnObserver
 from airflow_provider.core.reports.days import DayCounts
-from airflow_provider.core.reports.lines import ColumnRows, LineReader
+from airflow_provider.core.reports.lines import ColumnRows, LineReader, chunks
 from airflow_provider.core.reports.profile import Outline, Table
 from airflow_provider.core.reports.shapes import ReadGeometry, ShapeSample, of_geojson
 from airflow_provider.core.reports.texts import clean
@@ -94,12 +94,13 @@ class RowObserver:
 
         :param text: one row a line.
         """
-        columns = None if self._further else self._lines.columns(text, list(self._columns))
-        if columns is None:
-            self.add(self._lines.rows(text))
-        else:
-            pairs = list(zip(self._columns, columns, strict=True))
-            self._take(pairs, ColumnRows(dict(pairs)))
+        for some in chunks(text):
+            columns = None if self._further else self._lines.columns(some, list(self._columns))
+            if columns is None:
+                self.add(self._lines.rows(some))
+            else:
+                pairs = list(zip(self._columns, columns, strict=True))
+                self._take(pairs, ColumnRows(dict(pairs)))
 
     def _as_columns(self, rows: Rows) -> Iterator[tuple[str, Sequence[Any]]]:
         names = list(self._columns)

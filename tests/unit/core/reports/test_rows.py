@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import random
 from collections import Counter
 from datetime import date, timedelta
 from typing import Any
@@ -129,3 +130,28 @@ def test_a_geometry_of_a_million_positions_becomes_a_small_one() -> None:
     assert found["type"] == "Polygon"
     assert sum(map(len, found["coordinates"])) <= 610
     assert len(json.dumps(found)) < 20_000
+
+
+def test_lines_of_any_shapes_are_read_like_rows() -> None:
+    dice = random.Random(3)
+    focus = Focus(times=("at",), types=("a",), geometries=("g",))
+    rows: list[dict[str, Any]] = []
+    for number in range(4_000):
+        row: dict[str, Any] = {"a": dice.choice("xyz"), "at": f"2026-01-{number % 28 + 1:02}", "b": number}
+        row |= {"g": point(number % 90, 1)} if number % 3 else {"g": None}
+        if 1_000 < number < 1_400 or dice.random() < 0.001:
+            row[dice.choice(["b", "c", "</x>", "a b"])] = dice.choice([None, 1, "x" * 300, [1], True])
+        if dice.random() < 0.001:
+            del row["a"]
+        rows.append(row)
+    observer = RowObserver(focus, ColumnBudget())
+    for start in range(0, 4_000, 1_000):
+        observer.add_lines(b"\n".join(json.dumps(row).encode() for row in rows[start : start + 1_000]))
+    found, expected = observer.profile(), observe(rows, focus=focus)
+    assert sorted(found.columns, key=by_name) == sorted(expected.columns, key=by_name)
+    assert (found.rows, found.days, found.not_days) == (expected.rows, expected.days, expected.not_days)
+    assert len(found.outlines) > 1_000
+
+
+def by_name(column: Any) -> str:
+    return str(column.name)
