@@ -187,6 +187,14 @@ _DOCUMENTATION = f"https://github.com/{_PROJECT}/blob/main/docs/index.md"
 _LOGOS = f"https://raw.githubusercontent.com/{_PROJECT}/main/docs/assets/logos"
 
 
+_LINKS = [
+    "airflow_provider.core.sync.links.PlanLink",
+    "airflow_provider.core.sync.links.ReportLink",
+    "airflow_provider.leanix.links.LeanIXSyncLogLink",
+]
+"""Links of tasks."""
+
+
 def get_provider_info() -> dict[str, Any]:
     """Return the provider's description, as ``airflow providers get`` shows it."""
     return {
@@ -223,9 +231,6 @@ def get_provider_info() -> dict[str, Any]:
             }
             for package in _SYSTEMS
         ],
-        "extra-links": [
-            "airflow_provider.core.sync.links.PlanLink",
-            "airflow_provider.leanix.links.LeanIXSyncLogLink",
-        ],
+        "extra-links": _LINKS,
         "connection-types": [_MAPSINDOORS, _AMIGOCLOUD, _IOTSTUDIO, _LEANIX],
     }

@@ -15,6 +15,7 @@ from airflow_provider.amigocloud.sync.operator import AmigoCloudSyncDatasetOpera
 from airflow_provider.amigocloud.upload.operator import AmigoCloudUploadOperator
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.compat import without_retry
+from airflow_provider.core.sync.links import ReportLink
 from airflow_provider.errors import AmbiguousWriteError, ProviderError
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ class AmigoCloudExportOperator(BaseOperator):
         "report",
         "amigocloud_conn_id",
     )
+    operator_extra_links = (ReportLink(),)
     template_fields_renderers = {"sql": "sql"}  # noqa: RUF012 - as Airflow declares it
     template_ext: Sequence[str] = (".sql",)
     ui_color = "#d7ecd9"

@@ -14,6 +14,7 @@ from airflow_provider.core.files.row_operator import RowOperator
 from airflow_provider.core.input.conditions import raise_problems
 from airflow_provider.core.input.scalars import Scalar, read_scalars
 from airflow_provider.core.polling import clock, wait_for
+from airflow_provider.core.sync.links import ReportLink
 from airflow_provider.iotstudio import DEFAULT_CONN_ID
 from airflow_provider.iotstudio.actions import (
     INITIAL_STATUS,
@@ -358,6 +359,7 @@ class IoTStudioExportThingsOperator(BaseOperator):
         "space",
         "iotstudio_conn_id",
     )
+    operator_extra_links = (ReportLink(),)
 
     def __init__(
         self,
@@ -446,6 +448,7 @@ class IoTStudioExportHistoryOperator(HistoryOperator):
         "report",
         *HistoryOperator.SELECTION_FIELDS,
     )
+    operator_extra_links = (ReportLink(),)
 
     def __init__(
         self,

@@ -13,6 +13,7 @@ from airflow_provider.core.compat import gauge, is_deferrable
 from airflow_provider.core.input.conditions import raise_problems
 from airflow_provider.core.input.scalars import Scalar, read_scalars
 from airflow_provider.core.state.submission import Submission
+from airflow_provider.core.sync.links import ReportLink
 from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.errors import ProviderError, RunFailedError
 from airflow_provider.leanix import DEFAULT_CONN_ID
@@ -25,6 +26,7 @@ from airflow_provider.leanix.arguments import (
     output_problems,
 )
 from airflow_provider.leanix.as_code.operator import LeanIXPutConfigurationOperator
+from airflow_provider.leanix.links import LeanIXSyncLogLink
 from airflow_provider.leanix.runs import wait
 from airflow_provider.leanix.runs.operator import LeanIXStartRunOperator
 from airflow_provider.leanix.runs.request import RunRequest
@@ -98,6 +100,7 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         "poll_interval",
         "timeout",
     )
+    operator_extra_links = (LeanIXSyncLogLink(), ReportLink())
     scalars: ClassVar[Mapping[str, Scalar]] = RUN_SCALARS
 
     def __init__(
@@ -301,6 +304,7 @@ class LeanIXFetchResultsOperator(BaseOperator):
         "allow_no_results",
         "leanix_conn_id",
     )
+    operator_extra_links = (ReportLink(),)
     ui_color = "#d9e8f6"
 
     def __init__(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from airflow_provider.core.asset_events import add_to_outlet_events
+from airflow_provider.core.sync.links import ReportLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -44,6 +45,7 @@ class CommitManifestOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("parts", "output_path", "checksums", "report")
+    operator_extra_links = (ReportLink(),)
     ui_color = "#e4e0f2"
 
     def __init__(

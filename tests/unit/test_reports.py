@@ -16,7 +16,11 @@ from airflow_provider.amigocloud.operators import (
     AmigoCloudPlanExportOperator,
 )
 from airflow_provider.core.reports.earlier import read_report, report_path
+from airflow_provider.core.reports.page import report_prefix
 from airflow_provider.core.reports.profile import Profile, Table
+from airflow_provider.core.reports.report import PAGE_XCOM
+from airflow_provider.core.sync.links import REPORT, page_key
+from airflow_provider.core.sync.page import page_prefix
 from airflow_provider.errors import InputError
 from airflow_provider.iotstudio.operators import IoTStudioExportHistoryOperator, IoTStudioPlanHistoryOperator
 from airflow_provider.leanix.operators import LeanIXRunOperator
@@ -241,3 +245,13 @@ def test_a_folder_with_reports_is_read_without_them(sandbox: Sandbox, tmp_path: 
     files = find_files(f"{tmp_path}/rows/", "source")
     assert [file.name for file in files] == ["a.jsonl"]
     assert find_files(f"{tmp_path}/rows/*", "source", source_format="csv")[0].name == "a.jsonl"
+
+
+def test_every_task_with_a_report_has_a_link_to_it() -> None:
+    """The link reads the attribute that the report sets; the API server serves pages with its beginning."""
+    assert page_key(REPORT) == PAGE_XCOM
+    assert page_prefix("f00d", REPORT) == report_prefix("f00d")
+    classes = every_task.public_classes()
+    writing = [classes[name] for name in every_task.classes_with("report")]
+    for kind in (CommitManifestOperator, *writing):
+        assert "Report" in [link.name for link in kind.operator_extra_links]

@@ -9,6 +9,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider.amigocloud import DEFAULT_CONN_ID
 from airflow_provider.core.asset_events import add_to_outlet_events
+from airflow_provider.core.sync.links import ReportLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -49,6 +50,7 @@ class AmigoCloudExportPhotosOperator(BaseOperator):
         "report",
         "amigocloud_conn_id",
     )
+    operator_extra_links = (ReportLink(),)
     ui_color = "#d7ecd9"
 
     def __init__(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from airflow_provider.core.asset_events import add_to_outlet_events
+from airflow_provider.core.sync.links import ReportLink
 from airflow_provider.iotstudio import DEFAULT_CONN_ID
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class IoTStudioExportEventsOperator(BaseOperator):
         "space",
         "iotstudio_conn_id",
     )
+    operator_extra_links = (ReportLink(),)
 
     def __init__(
         self,

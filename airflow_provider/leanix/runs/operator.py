@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider.core.arguments import check_without
@@ -16,7 +16,7 @@ from airflow_provider.leanix.arguments import START_SCALARS, group_problems
 from airflow_provider.leanix.links import LeanIXSyncLogLink
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import BaseOperatorLink, Context
 
     from airflow_provider.leanix.hooks import LeanIXHook
     from airflow_provider.leanix.ldif.document import Ldif
@@ -80,7 +80,7 @@ class LeanIXStartRunOperator(RowOperator):
         "mapping": "json",
     }
     scalars: ClassVar[Mapping[str, Scalar]] = START_SCALARS
-    operator_extra_links = (LeanIXSyncLogLink(),)
+    operator_extra_links: Collection[BaseOperatorLink] = (LeanIXSyncLogLink(),)
     ui_color = "#d9e8f6"
 
     sync_log_url = ""

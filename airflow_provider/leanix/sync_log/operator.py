@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from airflow_provider.core.asset_events import add_to_outlet_events
+from airflow_provider.core.sync.links import ReportLink
 from airflow_provider.leanix import DEFAULT_CONN_ID
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class LeanIXExportSyncLogOperator(BaseOperator):
         "report",
         "leanix_conn_id",
     )
+    operator_extra_links = (ReportLink(),)
     ui_color = "#d9e8f6"
 
     def __init__(
