@@ -54,6 +54,7 @@ with DAG("{VISIBLE}", schedule=None):
     MapsIndoorsExportGeodataOperator(
         task_id="export",
         output_path=OUTPUT + "/map.jsonl",
+        report=True,
         mapsindoors_conn_id="twin_mapsindoors",
         outlets=[mapsindoors_asset(solution="campus")],
     )
@@ -119,8 +120,7 @@ class Observations:
 
     admin: SeenPage
     guest: SeenPage
-    guest_plan: int
-    hidden_plan: int
+    statuses: list[int]
     form: dict[str, Any]
     answered: str
     wcag: list[str]
@@ -143,12 +143,13 @@ class TwinPage(Scenario):
         with second_server(airflow) as server, open_browser() as browser:
             guest = see_page(browser, server, GUEST)
             admin = see_page(browser, server, "admin")
-            statuses = [server.plan_status(GUEST, dag_id) for dag_id in (VISIBLE, HIDDEN)]
+            pages = [("plan", VISIBLE, "plan"), ("report", VISIBLE, "export"), ("plan", HIDDEN, "plan")]
+            statuses = [server.page_status(GUEST, *page) for page in pages]
             wcag = find_violations(browser, server)
             form = answer(browser, server)
         wait_for(lambda: self.state(airflow, VISIBLE, "approve") == "success", seconds=120)
         self.sandbox.leanix.runs[0].stuck_in = None
-        return Observations(admin, guest, *statuses, form, self.state(airflow, VISIBLE, "approve"), wcag)
+        return Observations(admin, guest, statuses, form, self.state(airflow, VISIBLE, "approve"), wcag)
 
     def prepare(self, airflow: LocalAirflow) -> None:
         """Run the DAGs until all their tasks have ended or wait."""
@@ -190,10 +191,10 @@ class Server:
         reply = httpx.post(f"{self.url}/auth/token", json=login, trust_env=False, timeout=30)
         return str(reply.raise_for_status().json()["access_token"])
 
-    def plan_status(self, user: str, dag_id: str) -> int:
-        """Request the page of a DAG's plan; return the status."""
-        ids = {"dag_id": dag_id, "run_id": "once", "task_id": "plan"}
-        url, cookies = f"{self.url}/digital-twin/plan", {"_token": self.token(user)}
+    def page_status(self, user: str, kind: str, dag_id: str, task_id: str) -> int:
+        """Request the recorded page of a task; return the status."""
+        ids = {"dag_id": dag_id, "run_id": "once", "task_id": task_id}
+        url, cookies = f"{self.url}/digital-twin/{kind}", {"_token": self.token(user)}
         return httpx.get(url, params=ids, cookies=cookies, trust_env=False, timeout=30).status_code
 
     @contextmanager
@@ -322,6 +323,8 @@ def test_an_admin_sees_plans_runs_exports_and_assets_of_all_dags(ran: Observatio
     assert "LeanIX sync log" in rows["runs"][0]
     assert "zones.csv" in exports[0]
     assert "map.jsonl" in exports[1]
+    assert "Report" in exports[1]
+    assert "Report" not in exports[0]
     assert "24 rows" in assets[0]
     assert ran.admin.problems == []
 
@@ -336,8 +339,10 @@ def test_a_guest_sees_the_rows_of_the_only_dag_that_they_may_see(ran: Observatio
     assert ran.guest.problems == []
 
 
-def test_the_page_of_a_plan_is_served_to_those_who_may_see_its_dag_only(ran: Observations) -> None:
-    assert (ran.guest_plan, ran.hidden_plan) == (200, 403)
+def test_pages_of_plans_and_reports_are_served_to_those_who_may_see_their_dag_only(
+    ran: Observations,
+) -> None:
+    assert ran.statuses == [200, 200, 403]
 
 
 def test_the_page_reads_airflows_public_api_and_nothing_else(ran: Observations) -> None:
