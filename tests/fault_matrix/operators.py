@@ -83,10 +83,11 @@ FURTHER: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
             {"execution_group": every_task.GROUP},
         ),
         "`LeanIXPutConfigurationOperator`, planned": ("LeanIXPutConfigurationOperator", {"mode": "plan"}),
-    }
+    },
 }
-"""Further rows of classes: label to class name and further arguments, by vendor. :data:`FOLDER` in a text is the
-folder of the task's files."""
+"""Further rows of classes: label to class name and further arguments, by vendor.
+
+:data:`FOLDER` in a text is the folder of the task's files."""
 
 FOLLOWS = {"AmigoCloudExportPhotosOperator"}
 """Tasks that follow links of the service to another host."""

@@ -82,7 +82,7 @@ class StoredChunks(Chunks):
         self._submission.created(self.upload_id, {**self._note, "completing": True})
 
     def whole(self) -> None:
-        """Forget the chunks of an earlier attempt, as one request sends the content and creates the dataset."""
+        """Forget the chunks of an earlier attempt; a dataset may exist from now on."""
         self._intend()
         if self.upload_id:
             self._submission.renew()

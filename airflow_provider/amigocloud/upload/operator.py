@@ -68,7 +68,7 @@ class AmigoCloudUploadOperator(RowOperator):
         *RowOperator.ROW_FIELDS,
         *RowOperator.SQL_FIELDS,
     )
-    exact_decimals = True
+    long_decimals = "refuse"
     ui_color = "#d7ecd9"
 
     def __init__(

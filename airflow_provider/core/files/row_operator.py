@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.sdk import BaseOperator
 
@@ -68,8 +68,8 @@ class RowOperator(BaseOperator):
     SQL_FIELDS: ClassVar[tuple[str, ...]] = ("sql", "sql_conn_id", "parameters", "sql_timezone")
     """The arguments of a query, for ``template_fields``."""
 
-    exact_decimals: ClassVar[bool] = False
-    """Whether decimals of a query must keep all of their digits."""
+    long_decimals: ClassVar[Literal["round", "refuse", "keep"]] = "round"
+    """What happens to decimals of a query that a number of 64 bits does not hold exactly."""
 
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers: ClassVar[dict[str, str]] = {
@@ -178,8 +178,8 @@ class RowOperator(BaseOperator):
         from airflow_provider.core.sql.query import Query, read_timezone
         from airflow_provider.core.sql.rows import read_query
 
-        zone, exact = read_timezone(self.sql_timezone), self.exact_decimals
-        query = Query(self.sql, str(self.sql_conn_id), self.parameters, zone, exact)
+        zone = read_timezone(self.sql_timezone)
+        query = Query(self.sql, str(self.sql_conn_id), self.parameters, zone, self.long_decimals)
         with hide_values(), read_query(query, self.log) as rows:
             yield rows
 
