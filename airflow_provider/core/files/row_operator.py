@@ -117,18 +117,21 @@ class RowOperator(BaseOperator):
         :param problems: problems of the task's other arguments, which are raised with those of these ones.
         :raises InputError: with every problem.
         """
+        from airflow_provider.core.arguments import check_not_lost
         from airflow_provider.core.files.row_source import RowOptions
         from airflow_provider.core.input.conditions import SUBJECT
         from airflow_provider.core.sql.query import query_problems
 
         given: dict[str, Any] = {name: getattr(self, name) for name in self.ROW_FIELDS}
-        # A template makes a text of None, too. As a limit or a marker it is one that was lost.
-        for name, value in given.items():
-            is_guard = name in ("min_rows", "complete")
-            if isinstance(value, str) and value in ("None", "") and not is_guard:
+        # A template makes a text of None, too: the default of what a file tells by itself.
+        for name in ("csv_delimiter", "encoding", "source_format", "hive"):
+            if isinstance(given[name], str) and given[name] in ("None", ""):
                 given[name] = None
+        lost = [problem for name in ("columns", "ignore") for problem in check_not_lost(name, given[name])]
+        given = {**given, **dict.fromkeys(("columns", "ignore") if lost else ())}
         found = [
             *problems,
+            *lost,
             *query_problems(self.sql, self.sql_conn_id, self.parameters, self.sql_timezone),
             *_scalar_problems(given),
             *self._file_option_problems(given),
