@@ -246,7 +246,8 @@ async def test_a_problem_of_the_broker_is_in_the_log_of_each_watcher_once(
 
     def told(watchers: int) -> bool:
         found = listening()
-        return bool(found) and [bool(one.repeats._logged) for one in found._subscriptions] == [True] * watchers
+        logs = [one.repeats._logged for one in found._subscriptions] if found else []
+        return len(logs) == watchers and all(logs)
 
     async with running(watcher()):
         await until(lambda: told(1))
