@@ -28,7 +28,7 @@ def check_not_empty(name: str, value: Any) -> list[str]:
     return [] if value else [f"'{name}' is empty"]
 
 
-def check_not_lost(name: str, value: Any) -> list[str]:
+def check_rendered(name: str, value: Any) -> list[str]:
     """Require a value that no template has lost: not the text of None, and no empty one.
 
     Read as None, such a text would silently drop what the argument asks for.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.arguments import check_choice, check_file_path, check_not_lost
+from airflow_provider.core.arguments import check_choice, check_file_path, check_rendered
 from airflow_provider.core.input.conditions import raise_problems, text_condition
 from airflow_provider.core.input.scalars import Scalar
 from airflow_provider.core.input.values import shown
@@ -59,7 +59,7 @@ SENSOR_SCALARS: Mapping[str, Scalar] = {
 
 def group_problems(execution_group: Any) -> list[str]:
     """Return the problems of the name of an execution group, one sentence each."""
-    return check_not_lost("execution_group", execution_group) or text_condition(
+    return check_rendered("execution_group", execution_group) or text_condition(
         execution_group, "execution_group"
     )
 

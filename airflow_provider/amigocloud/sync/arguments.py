@@ -12,7 +12,7 @@ from airflow_provider.amigocloud.values import path_problems, problems_of, text_
 from airflow_provider.core.arguments import (
     check_choice,
     check_exactly_one,
-    check_not_lost,
+    check_rendered,
     check_without,
 )
 from airflow_provider.core.input.scalars import Scalar, read_scalars
@@ -70,7 +70,7 @@ def _problems(task: Any) -> list[str]:
     problems += problems_of("dataset", lambda: dataset_number(task.dataset))
     problems += path_problems(task.key, "key")
     if task.restore is not None:
-        problems += check_not_lost("restore", task.restore) or text_problems(task.restore, "restore")
+        problems += check_rendered("restore", task.restore) or text_problems(task.restore, "restore")
     problems += read_scalars(task, _SCALARS)
     problems += check_choice("mode", task.mode, ("plan", "apply"))
     problems += check_choice("missing", task.missing, ("ignore", "delete"))

@@ -94,7 +94,7 @@ class DatasetReader:
         if not exact:
             return rows
         if exact != self._exact or self._decoder is None:
-            shape = TypedDict("shape", dict.fromkeys(exact, msgspec.Raw), total=False)  # type: ignore[operator]
+            shape = TypedDict("shape", dict.fromkeys(exact, msgspec.Raw), total=False)  # type: ignore[misc]
             self._exact, self._decoder = exact, msgspec.json.Decoder(shape)
         # A second pass, for the numbers only, is faster than a hook for all floats.
         for row, numbers in zip(rows, self._decoder.decode_lines(page.lines()), strict=True):

@@ -179,7 +179,7 @@ class AmigoCloudUploadOperator(RowOperator):
 
     @property
     def _replaces(self) -> bool:
-        """Whether the content replaces that of a dataset, so that it may be sent twice."""
+        """Return whether the content replaces that of a dataset, so that it may be sent twice."""
         action = self._fields(self.dataset)[0].get("dataset_write_action")
         return self.dataset is not None and action == "overwrite"
 

@@ -117,7 +117,7 @@ class RowOperator(BaseOperator):
         :param problems: problems of the task's other arguments, which are raised with those of these ones.
         :raises InputError: with every problem.
         """
-        from airflow_provider.core.arguments import check_not_lost
+        from airflow_provider.core.arguments import check_rendered
         from airflow_provider.core.files.row_source import RowOptions
         from airflow_provider.core.input.conditions import SUBJECT
         from airflow_provider.core.sql.query import query_problems
@@ -127,7 +127,7 @@ class RowOperator(BaseOperator):
         for name in ("csv_delimiter", "encoding", "source_format", "hive"):
             if isinstance(given[name], str) and given[name] in ("None", ""):
                 given[name] = None
-        lost = [problem for name in ("columns", "ignore") for problem in check_not_lost(name, given[name])]
+        lost = [problem for name in ("columns", "ignore") for problem in check_rendered(name, given[name])]
         given = {**given, **dict.fromkeys(("columns", "ignore") if lost else ())}
         found = [
             *problems,

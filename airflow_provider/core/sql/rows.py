@@ -21,7 +21,7 @@ from airflow_provider.core.sql.database_hook import open_hook
 from airflow_provider.core.sql.failures import database_error, spool_error
 from airflow_provider.core.sql.query import Query
 from airflow_provider.core.sql.streaming import Result, open_result
-from airflow_provider.core.sql.values import DatabaseValueReader, KeptDecimal
+from airflow_provider.core.sql.values import DatabaseValueReader, ExactDecimal
 from airflow_provider.errors import InputError, ProviderError
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class SqlRows:
 def _encode_other(value: Any) -> Any:
     if isinstance(value, Unreadable):
         return msgspec.msgpack.Ext(_UNREADABLE, value.problem.encode())
-    if isinstance(value, KeptDecimal):
+    if isinstance(value, ExactDecimal):
         return msgspec.msgpack.Ext(_DECIMAL, str(value.number).encode())
     raise TypeError(type(value).__name__)
 

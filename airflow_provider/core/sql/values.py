@@ -26,7 +26,7 @@ _INTEGER_DIGITS = 18
 _BINARY = (bytes, bytearray, memoryview)
 
 
-class KeptDecimal:
+class ExactDecimal:
     """A decimal with all of its digits, which msgspec would write as a text.
 
     :param number: the decimal.
@@ -48,7 +48,7 @@ class DatabaseValueReader:
     :param timezone: the time zone of dates and times without one; None makes them unreadable.
     :param long_decimals: what happens to decimals with more digits than a number of 64 bits has: ``round``,
         ``refuse`` (they are unreadable), or ``keep``, which returns each decimal with a fraction, and each of
-        more than 64 bits, as :class:`KeptDecimal`.
+        more than 64 bits, as :class:`ExactDecimal`.
     """
 
     def __init__(self, timezone: tzinfo | None = None, *, long_decimals: str = "round") -> None:
@@ -103,7 +103,7 @@ class DatabaseValueReader:
     def _read_decimal(self, value: Decimal) -> Any:
         if self._long_decimals == "keep" and value.is_finite():
             is_short = value == value.to_integral_value() and value.adjusted() < _INTEGER_DIGITS
-            return int(value) if is_short else KeptDecimal(value)
+            return int(value) if is_short else ExactDecimal(value)
         if value.is_finite() and value.adjusted() >= 20:
             raise UnreadableValueError("is a number of more than 64 bits; select it as text")
         if self._long_decimals == "refuse":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider.core.arguments import check_not_lost
+from airflow_provider.core.arguments import check_rendered
 
 
 def read_paths(task: Any, *names: str) -> list[str]:
@@ -17,5 +17,5 @@ def read_paths(task: Any, *names: str) -> list[str]:
         problem
         for name in names
         if (path := getattr(task, name)) is not None
-        for problem in check_not_lost(name, str(path))
+        for problem in check_rendered(name, str(path))
     ]

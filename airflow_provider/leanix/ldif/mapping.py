@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider.core.arguments import check_not_lost
+from airflow_provider.core.arguments import check_rendered
 from airflow_provider.core.input.conditions import rendered_hint
 from airflow_provider.core.input.problems import nearest
 from airflow_provider.core.input.values import ABSENT, UnreadableValueError, ValueReader, normal_key, shown
@@ -75,7 +75,7 @@ def read_mapping(value: Any) -> tuple[ItemMapping | None, list[str]]:
 
     :param value: the argument: an object with ``type``, ``id`` and ``data``, or its JSON.
     """
-    if lost := check_not_lost("mapping", value):
+    if lost := check_rendered("mapping", value):
         return None, lost
     given = _decoded(value)
     if given is None:
