@@ -22,6 +22,7 @@ HARMLESS = {
     "source_format": "by the name of the file",
     "hive": "no columns in folders, which the rows then miss",
     "description": "a text for readers",
+    "write_to_ldif": "decided by the task's other arguments",
 }
 """Arguments for which such a text may be the default, with what they say."""
 
