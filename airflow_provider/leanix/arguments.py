@@ -38,6 +38,7 @@ START_SCALARS: Mapping[str, Scalar] = {
 
 RUN_SCALARS: Mapping[str, Scalar] = {
     **START_SCALARS,
+    "report": Scalar("boolean"),
     "max_shrink": Scalar("number", optional=True, guard=True, least=0, most=1),
     "max_errors": Scalar("integer", least=0),
     "allow_unprocessed": Scalar("boolean"),
@@ -47,7 +48,10 @@ RUN_SCALARS: Mapping[str, Scalar] = {
 }
 """Arguments of the operator that starts a run and waits for it."""
 
-FETCH_SCALARS: Mapping[str, Scalar] = {"allow_no_results": Scalar("boolean")}
+FETCH_SCALARS: Mapping[str, Scalar] = {
+    "allow_no_results": Scalar("boolean"),
+    "report": Scalar("boolean"),
+}
 """Arguments of the operator that downloads results."""
 
 SENSOR_SCALARS: Mapping[str, Scalar] = {

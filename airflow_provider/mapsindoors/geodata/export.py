@@ -16,6 +16,7 @@ from airflow_provider.core.files.atomic import AtomicFile
 from airflow_provider.core.files.formats import Format, Output
 from airflow_provider.core.files.manifest import log_manifest, manifest
 from airflow_provider.core.json_types import Json
+from airflow_provider.core.reports.report import BATCH, Report
 from airflow_provider.errors import IncompleteExportError, InputError
 from airflow_provider.mapsindoors import api
 from airflow_provider.mapsindoors.geodata.validation import FIELDS
@@ -53,7 +54,11 @@ def choose_format(output_path: str) -> Format:
 
 
 def export(
-    hook: MapsIndoorsHook, output_path: str, base_types: set[str] | None, root_element: str | None = None
+    hook: MapsIndoorsHook,
+    output_path: str,
+    base_types: set[str] | None,
+    root_element: str | None = None,
+    report: Report | None = None,
 ) -> Json:
     """Write a solution's geodata to a file, which gets its final name when it is complete.
 
@@ -61,6 +66,7 @@ def export(
     :param output_path: path or URL of the file; the suffix chooses the format.
     :param base_types: the base types to export; None for all, empty for none.
     :param root_element: id of the object to export with its descendants; None for the whole solution.
+    :param report: observes the objects, and is written after the file; None for none.
     :return: the export manifest.
     :raises InputError: when the solution has no object with the id ``root_element``.
     :raises IncompleteExportError: when GeoParquet cannot hold a value that the service sent.
@@ -81,7 +87,13 @@ def export(
         requests=hook.requests,
         seconds=round(time.monotonic() - started, 3),
     )
-    return log_manifest(result, hook.log)
+    log_manifest(result, hook.log)
+    if report is None:
+        return result
+    # The objects are in memory, as the service sent them; they are decoded a batch at a time.
+    for start in range(0, len(chosen), BATCH):
+        report.add_rows([msgspec.json.decode(raw) for raw in chosen[start : start + BATCH]])
+    return report.finish(result)
 
 
 def _read(hook: MapsIndoorsHook, base_types: set[str] | None, root_element: str | None) -> list[msgspec.Raw]:
