@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.arguments import check_choice, check_file_path
+from airflow_provider.core.arguments import check_choice, check_file_path, check_rendered
 from airflow_provider.core.input.conditions import raise_problems, text_condition
 from airflow_provider.core.input.scalars import Scalar
 from airflow_provider.core.input.values import shown
@@ -63,9 +63,9 @@ SENSOR_SCALARS: Mapping[str, Scalar] = {
 
 def group_problems(execution_group: Any) -> list[str]:
     """Return the problems of the name of an execution group, one sentence each."""
-    if execution_group == "None":
-        return ["execution_group is the text 'None', which a template made of a value that is not there"]
-    return text_condition(execution_group, "execution_group")
+    return check_rendered("execution_group", execution_group) or text_condition(
+        execution_group, "execution_group"
+    )
 
 
 def choose_output(output_path: str, output_format: str | None = None) -> Format:

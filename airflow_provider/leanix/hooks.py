@@ -309,11 +309,15 @@ class LeanIXHook(ApiHook):
         """Create or replace the processor configuration with the same five key fields.
 
         :param configuration: the whole configuration, as the service stores it.
-        :raises InputError: when a field of the key is missing; nothing was sent.
+        :raises InputError: when a field of the key is missing, or a secret is masked, as in a plan; nothing
+            was sent.
         """
         from airflow_provider.leanix.configurations import read_configuration
+        from airflow_provider.leanix.secret_mask import raise_if_masked
 
-        await self.asend(api.put_configuration(read_configuration(configuration, with_defaults=False)))
+        read = read_configuration(configuration, with_defaults=False)
+        raise_if_masked([read])
+        await self.asend(api.put_configuration(read))
 
     # -- the workspace ----------------------------------------------------------------------------
 

@@ -91,6 +91,7 @@ class AmigoCloudSyncDatasetOperator(RowOperator):
         *RowOperator.SQL_FIELDS,
     )
     operator_extra_links = (PlanLink(),)
+    long_decimals = "keep"
     ui_color = "#d7ecd9"
 
     def __init__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 import struct
 import time
 from collections.abc import Sequence
@@ -27,6 +28,12 @@ _FORMATS = {"jsonl": "jsonl", "geojson": "geojson", "geoparquet": "geoparquet", 
 
 _ROW_GROUP = 5_000
 """Rows of a GeoParquet row group."""
+
+
+_WITHOUT_ZONE = re.compile(
+    rb'("active(?:from|to)"\s*:\s*"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,7})?)"', re.IGNORECASE
+)
+"""A time as .NET writes one whose kind it does not know: it would be refused when it is sent back."""
 
 
 class _Header(msgspec.Struct):
@@ -90,16 +97,24 @@ def export(
 
 
 def _read(hook: MapsIndoorsHook, base_types: set[str] | None, root_element: str | None) -> list[msgspec.Raw]:
-    """Return the chosen objects, encoded: JSON Lines are written as the service sent them."""
+    """Return the chosen objects, encoded: JSON Lines are written as the service sent them, but for zones."""
     if base_types is not None and not base_types:
         return []
     only = next(iter(base_types)) if base_types and len(base_types) == 1 else None
-    found = hook.send(api.undecoded(api.list_geodata(hook.api_key, only, root_element)))
+    sent = hook.send(api.undecoded(api.list_geodata(hook.api_key, only, root_element)))
+    found = list(map(_with_zones, sent))
     if root_element and not found and not (only and hook.list_geodata(root_element=root_element)):
         raise InputError(f"the solution has no object {root_element!r}", "root_element")
     if base_types is None:
         return found
     return [raw for raw in found if str(_read_header(raw).baseType) in base_types]
+
+
+def _with_zones(raw: msgspec.Raw) -> msgspec.Raw:
+    """Return an object whose times name their zone: those of the service are in UTC."""
+    data = bytes(raw)
+    changed = _WITHOUT_ZONE.sub(rb'\1Z"', data)
+    return raw if changed == data else msgspec.Raw(changed)
 
 
 def _read_header(raw: msgspec.Raw) -> _Header:
