@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from tests.support.web_page import WebPage
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Page, Response
+    from playwright.sync_api import Browser, Locator, Page, Request, Response
 
 WAIT_MILLISECONDS = 60_000
 """Maximum wait for an element: the machine may run tasks at the same time."""
@@ -46,8 +46,12 @@ class AirflowUi:
         page.set_default_timeout(WAIT_MILLISECONDS)
         page.on("pageerror", lambda error: self.seen.problems.append(f"script error: {error}"))
         page.on("requestfailed", self.seen.note_failure)
-        page.on("request", lambda request: self.seen.urls.append(request.url))
+        page.on("request", self._note_request)
         page.on("response", self._note_refusal)
+
+    def _note_request(self, request: Request) -> None:
+        if not request.is_navigation_request():  # a link may lead to another host
+            self.seen.urls.append(request.url)
 
     def _note_refusal(self, response: Response) -> None:
         if response.status >= 400:
@@ -80,12 +84,19 @@ class AirflowUi:
     def problems(self) -> list[str]:
         """Return script errors, failed requests, and requests to other hosts, without known quirks."""
         own = urlsplit(self.url).netloc
-        hosts = {urlsplit(url).netloc for url in self.seen.urls if url.startswith(("http", "ws"))}
+        hosts = {urlsplit(url).netloc for url in self.seen.urls if url.startswith(("http:", "https:"))}
         found = [*self.seen.problems, *(f"another host: {host}" for host in sorted(hosts - {own}))]
         return [problem for problem in found if not any(re.search(quirk, problem) for quirk in QUIRKS)]
 
-    def extra_links(self, dag_id: str, run_id: str, task_id: str) -> dict[str, str]:
-        """Open the details of a task; return the addresses of its links by their labels.
+    def take_problems(self) -> list[str]:
+        """Return the problems since the last call, see :meth:`problems`."""
+        found = self.problems()
+        self.seen.problems.clear()
+        self.seen.urls.clear()
+        return found
+
+    def extra_links(self, dag_id: str, run_id: str, task_id: str) -> list[Locator]:
+        """Open the details of a task; return its links.
 
         :param dag_id: the DAG's id.
         :param run_id: the run's id.
@@ -94,7 +105,19 @@ class AirflowUi:
         self.open(f"/dags/{dag_id}/runs/{run_id}/tasks/{task_id}/details", "Extra Links")
         links = self.page.get_by_text("Extra Links").locator("xpath=..").locator("a[href]")
         links.first.wait_for()
-        return {link.inner_text(): link.evaluate("link => link.href") for link in links.all()}
+        return links.all()
+
+    def follow(self, link: Locator) -> int:
+        """Click a link, and wait for its page in this window; return the page's HTTP status.
+
+        :param link: the link.
+        """
+        address = link.evaluate("link => (link.target = '_self', link.href)")
+        with self.page.expect_response(address) as reply:
+            link.click()
+        self.page.wait_for_url(address)
+        self.settle()
+        return reply.value.status
 
     def picture(self, part: Locator | None = None, renamed: Mapping[str, str] | None = None) -> bytes:
         """Return a PNG of what the window shows.
