@@ -17,8 +17,11 @@ FOLDER = ROOT / "docs" / "assets" / "pictures"
 WRITE = bool(os.environ.get("WRITE_PICTURES"))
 """Whether tests that take pictures write them into the documentation."""
 
-OF_THE_DEMO = {"demo.webp", "demo-still.webp"}
-"""Pictures that :mod:`dev.film` makes; all others are taken by ``tests/system/test_ui.py``."""
+FILM, STILL = "demo.webp", "demo-still.webp"
+"""Pictures that ``tests/film`` makes; all others are taken by ``tests/system/test_ui.py``."""
+
+MOST_FILM_BYTES = 1_500_000
+"""Maximum size of the film in bytes."""
 
 MOST_BYTES = 150_000
 """Maximum size of a picture in bytes."""

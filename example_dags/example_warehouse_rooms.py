@@ -19,7 +19,7 @@ from airflow_provider.mapsindoors.operators import MapsIndoorsSyncGeodataOperato
 
 PLAN = "{{ var.value.twin_output }}/rooms/{{ dag_run.run_after | ts_nodash }}/plan.json"
 BODY = """{% set plan = ti.xcom_pull('plan') %}[The plan]({{ ti.xcom_pull('plan', key='plan_link') }}):
-{{ plan.create }} new, {{ plan.update }} changed, {{ plan.delete }} deleted"""
+{{ plan['create'] }} new, {{ plan['update'] }} changed, {{ plan['delete'] }} deleted"""
 ROOMS = "SELECT external_id, title, seats FROM twin.rooms WHERE site = %(site)s ORDER BY external_id"
 
 with DAG("warehouse_rooms", schedule=None, tags=["warehouse"], doc_md=__doc__) as dag:

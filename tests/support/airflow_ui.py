@@ -26,6 +26,10 @@ QUIRKS: Mapping[str, str] = {
 }
 """Reason by a pattern of a problem of Airflow's own pages."""
 
+SIMPLIFY = """() => {
+  document.querySelectorAll('.react-flow__minimap').forEach(map => map.style.display = 'none');
+  document.activeElement?.blur();
+}"""
 RENAME = """([from, to]) => {
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) texts.currentNode.data = texts.currentNode.data.replaceAll(from, to);
@@ -120,14 +124,16 @@ class AirflowUi:
         return reply.value.status
 
     def picture(self, part: Locator | None = None, renamed: Mapping[str, str] | None = None) -> bytes:
-        """Return a PNG of what the window shows.
+        """Return a PNG of what the window shows, without a focus and the small map of a graph.
 
-        :param part: an element of the page; without it the window.
+        :param part: an element of the page, whose part in the window is shown; without it the window.
         :param renamed: texts of the page that differ from machine to machine, with what stands for them.
         """
+        self.page.evaluate(SIMPLIFY)
         for text, other in (renamed or {}).items():
             self.page.evaluate(RENAME, [text, other])
-        return part.screenshot() if part else self.page.screenshot()
+        box = part.bounding_box() if part else None
+        return self.page.screenshot(clip=box) if box else self.page.screenshot()
 
 
 @contextmanager
