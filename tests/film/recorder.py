@@ -76,7 +76,7 @@ class Recorder:
             self._nightly(ui, airflow, text.endswith("running"))
         elif re.search(f"{CHANGED}: (running|success)", text):
             (asset,) = airflow.api.get("/assets", uri_pattern="datasets/2001")["assets"]
-            ui.open(f"/assets/{asset['id']}", CHANGED, "Asset Events")
+            ui.open(f"/assets/{asset['id']}", CHANGED, "Asset Event")
             self._shoot(ui, "An event: the dataset has changed, so a DAG exports it and updates the map")
 
     def _nightly(self, ui: AirflowUi, airflow: LocalAirflow, runs: bool) -> None:

@@ -39,9 +39,15 @@ def storyboard(lines: Sequence[str], shots: Sequence[Shot]) -> list[Scene]:
     return [
         Scene(START, "The demo in 90 seconds", TITLE),
         *_told(lines[:table], shots),
-        Scene(terminal([COMMAND, *lines[table:]]), "What each job has changed", TABLE, is_key=True),
+        Scene(terminal([COMMAND, *_narrow(lines[table:])]), "What each job has changed", TABLE, is_key=True),
         Scene(END, "Next: the tutorial, ten minutes without any account", TITLE),
     ]
+
+
+def _narrow(table: Sequence[str]) -> list[str]:
+    """Return a table without its last columns, which are too wide for the screen."""
+    width = table[1].index("output")
+    return [line[:width].rstrip() for line in table]
 
 
 def _told(lines: Sequence[str], shots: Sequence[Shot]) -> Iterator[Scene]:
