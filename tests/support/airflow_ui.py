@@ -21,8 +21,8 @@ COMPLETE = """() => ![...document.querySelectorAll('[class*=skeleton], [role=pro
 """Whether no element stands for content that has not arrived yet."""
 
 QUIRKS: Mapping[str, str] = {
-    r"^404: [^?]*/taskInstances/[^/]+/tries/1\?": "the details of a task ask for its first try, which Airflow"
-    " does not keep when a deferred task resumes before the scheduler has learned that it waits",
+    r"^404: [^?]*/taskInstances/[^/]+/tries/1\?": "the details of a task ask for its first attempt, which"
+    " Airflow does not keep when a deferred task resumes before the scheduler has learned that it waits",
 }
 """Reason by a pattern of a problem of Airflow's own pages."""
 
