@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,18 +24,16 @@ CAPTION = 64
 SECONDS = 90
 """Duration of the film."""
 
-ROWS = 28
-"""Lines of text that the terminal shows."""
-
-STILLS = 6
-"""Frames of the still picture."""
+ROWS, COLUMNS = 19, 80
+"""Lines of text that the terminal shows, and characters of a line."""
 
 PAGE = """<!doctype html><meta charset="utf-8"><style>
 * {{ box-sizing: border-box; margin: 0 }}
 body {{ width: {width}px; background: #0f172a; font-family: system-ui }}
 .screen {{ height: {height}px; overflow: hidden; background: #111827 }}
 .screen img {{ display: block; width: 100% }}
-pre {{ padding: 18px 24px; font: 14.5px/20.5px monospace; color: #d1d5db; white-space: pre }}
+pre {{ padding: 22px 28px; font: 21px/30px monospace; color: #d1d5db; white-space: pre }}
+pre.small {{ font: 14.5px/24px monospace }}
 b {{ color: #fff }} i {{ font-style: normal; color: #4ade80 }} u {{ text-decoration: none; color: #60a5fa }}
 .title {{ display: grid; place-content: center; height: 100%; text-align: center; color: #fff }}
 .title h1 {{ font-size: 46px }}
@@ -84,11 +83,21 @@ def terminal(lines: Sequence[str]) -> str:
 
     :param lines: the lines.
     """
-    shown = [f"<b>{escape(line)}</b>" if line.startswith("$ ") else _coloured(line) for line in lines]
-    return f"<pre>{'<br>'.join(shown[-ROWS:])}</pre>"
+    broken = [part for line in lines for part in wrap(line, COLUMNS, drop_whitespace=False) or [""]]
+    return f"<pre>{'<br>'.join(map(_coloured, broken[-ROWS:]))}</pre>"
+
+
+def table(lines: Sequence[str]) -> str:
+    """Return the HTML of a terminal that shows a wide table in small letters.
+
+    :param lines: the lines.
+    """
+    return f'<pre class="small">{"<br>".join(map(_coloured, lines))}</pre>'
 
 
 def _coloured(line: str) -> str:
+    if line.startswith("$ "):
+        return f"<b>{escape(line)}</b>"
     text = escape(line)
     for word in ("success", "is healthy"):
         text = text.replace(word, f"<i>{word}</i>")

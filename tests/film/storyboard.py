@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tests.film.frames import Scene, picture, terminal, title
+from tests.film.frames import Scene, picture, table, terminal, title
 from tests.film.recorder import Shot
 
 COMMAND = "$ make demo"
@@ -35,19 +35,19 @@ def storyboard(lines: Sequence[str], shots: Sequence[Shot]) -> list[Scene]:
     :param lines: the lines that the demo has printed; the last ones, after an empty one, are its table.
     :param shots: the pictures that were taken meanwhile.
     """
-    table = len(lines) - 1 - list(reversed(lines)).index("")
+    start = len(lines) - 1 - list(reversed(lines)).index("")
     return [
         Scene(START, "The demo in 90 seconds", TITLE),
-        *_told(lines[:table], shots),
-        Scene(terminal([COMMAND, *_narrow(lines[table:])]), "What each job has changed", TABLE, is_key=True),
+        *_told(lines[:start], shots),
+        Scene(table([COMMAND, *_narrow(lines[start:])]), "What each job has changed", TABLE, is_key=True),
         Scene(END, "Next: the tutorial, ten minutes without any account", TITLE),
     ]
 
 
-def _narrow(table: Sequence[str]) -> list[str]:
+def _narrow(rows: Sequence[str]) -> list[str]:
     """Return a table without its last columns, which are too wide for the screen."""
-    width = table[1].index("output")
-    return [line[:width].rstrip() for line in table]
+    width = rows[1].index("output")
+    return [line[:width].rstrip() for line in rows]
 
 
 def _told(lines: Sequence[str], shots: Sequence[Shot]) -> Iterator[Scene]:
@@ -60,7 +60,7 @@ def _told(lines: Sequence[str], shots: Sequence[Shot]) -> Iterator[Scene]:
         if " waiting for " in line:
             continue
         seen = [text for text in lines[: number + 1] if " waiting for " not in text]
-        yield Scene(terminal([COMMAND, *seen]), caption, LINE, is_key=number == healthy)
+        yield Scene(terminal([COMMAND, *seen]), caption, LINE, is_key=number in (healthy, len(lines) - 1))
         for shot in shots:
             if shot.lines == number + 1:
                 yield Scene(

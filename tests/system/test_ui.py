@@ -126,7 +126,7 @@ class User:
 
     def nightly_graph(self) -> None:
         """Open the graph of the last run of the nightly DAG."""
-        self._window(1280, 480)
+        self._window(1280, 540)
         self.ui.prefer_view("graph")
         path = f"/dags/nightly_digital_twin/runs/{last_run(self.airflow, 'nightly_digital_twin')}"
         self.ui.open(path, "update_map", "set_devices")
