@@ -82,7 +82,7 @@ browser: $(READY)
 system: $(READY)
 	$(BIN)/pytest --timeout 600 tests/system
 
-# The documentation's pictures of Airflow's UI, and the film of the demo. Look at them before you commit them.
+# The documentation's pictures of Airflow's UI, and the film of the demo. Check them before you commit them.
 pictures: $(READY)
 	WRITE_PICTURES=1 $(BIN)/pytest --timeout 600 tests/system/test_ui.py
 	$(BIN)/python -m tests.film

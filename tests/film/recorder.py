@@ -39,7 +39,7 @@ class Shot:
 
 @dataclass
 class Recorder:
-    """Receive what the demo prints, and look at Airflow's UI meanwhile.
+    """Receive what the demo prints, and photograph Airflow's UI meanwhile.
 
     :param browser: the browser.
     :param lines: the lines so far.
@@ -52,7 +52,7 @@ class Recorder:
     _look: Callable[[str], None] | None = None
 
     def say(self, text: str) -> None:
-        """Record lines of text, and look at what they tell of."""
+        """Record lines of text, and photograph what they tell of."""
         print(text)
         self.lines += text.split("\n")
         if self._look:
@@ -60,7 +60,7 @@ class Recorder:
 
     @contextmanager
     def watch(self, airflow: LocalAirflow) -> Iterator[None]:
-        """Look at a running Airflow."""
+        """Photograph a running Airflow."""
         width, height = SIZE
         with open_ui(self.browser, airflow.url, width, height) as ui:
             ui.prefer_view("graph")

@@ -212,7 +212,7 @@ def last_run(airflow: LocalAirflow, dag_id: str) -> str:
 
 
 class Ui(Scenario):
-    """Start what fails and what waits for an approval, and look at all of it when the demo has run."""
+    """Start what fails and what waits for an approval, and open all of it when the demo has run."""
 
     after = (DEMO,)
 
