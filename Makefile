@@ -14,6 +14,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/uv pip install --quiet
 TESTS := -n 4 --dist worksteal
 READY := .venv/.ready
+FULL := .venv/.full
 FLOOR := .venv-floor/.ready
 NEWEST := .venv-newest/.ready
 CLUSTER := .venv-cluster/.ready
@@ -30,7 +31,7 @@ export GOAL := $(firstword $(MAKECMDGOALS))
 help:
 	@sed -n '1,8s/^# //p' Makefile
 
-setup: $(READY)
+setup: $(FULL)
 
 demo up: $(READY)
 	@$(BIN)/python -m dev $@
@@ -41,22 +42,30 @@ cluster: $(CLUSTER)
 down:
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m dev down; else echo "Nothing is running"; fi
 
-docs: $(READY)
+docs: $(FULL)
 	$(BIN)/python -m dev.site
 	$(BIN)/zensical build --strict
 
 # TAG=v0.2.0 for the release itself.
-release-check: $(READY)
+release-check: $(FULL)
 	$(BIN)/python -m dev.release $(if $(TAG),--tag $(TAG))
 
-test: lint types browser newest contract floor system
+# Two at a time, because the tests with a real Airflow wait a lot. What a target prints comes when it is done.
+test: lint types $(NEWEST) $(FLOOR)
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target IN_ORDER=1 newest contract floor browser system
 	@echo "All checks passed"
+
+ifdef IN_ORDER
+contract: | newest
+floor: | contract
+system: | browser
+endif
 
 lint: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
-types: $(READY)
+types: $(FULL)
 	$(BIN)/mypy
 	$(BIN)/mypy dev
 	$(BIN)/mypy tests/types
@@ -75,11 +84,11 @@ floor: $(FLOOR)
 	@$(call with,floor,Airflow 3.1.8 on Python 3.11,-m 'not slow',true)
 
 # What needs the extras docs and release: pages in a real browser, the site (built as strictly as by `make docs`), the
-# reference, and parts of a release.
-browser: $(READY)
-	$(BIN)/pytest --timeout 400 tests/browser
+# reference, parts of a release; and the tutorial, followed in an empty environment.
+browser: $(FULL)
+	$(BIN)/pytest --timeout 900 -n 2 --dist loadgroup tests/browser tests/tutorial
 
-system: $(READY)
+system: $(FULL)
 	$(BIN)/pytest --timeout 600 tests/system
 
 # The documentation's pictures of Airflow's UI, and the film of the demo. Check them before you commit them.
@@ -103,12 +112,17 @@ test-cluster: $(CLUSTER)
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks --write docs/benchmarks.md
 
-# The environment to work in.
+# The environment that the demo and the unit tests need.
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) dev/interpreters.py
 	@echo "Building .venv with $$($(PYTHON) --version)"
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION); } \
 		|| { rm -rf .venv; exit 1; }
+	$(INSTALL) --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+# The same, with what the documentation's site, the browser and a release need.
+$(FULL): $(READY)
 	$(INSTALL) --python $(BIN)/python --constraint constraints.txt --editable '.[dev,docs,release]'
 	@touch $@
 

@@ -182,9 +182,9 @@ def _modules(kind: str) -> list[dict[str, Any]]:
 
 
 _WAREHOUSE = "Warehouse files"
-_DOCUMENTATION = (
-    "https://github.com/airflow-provider-digital-twin/airflow-provider-digital-twin/blob/main/docs/index.md"
-)
+_PROJECT = "airflow-provider-digital-twin/airflow-provider-digital-twin"
+_DOCUMENTATION = f"https://github.com/{_PROJECT}/blob/main/docs/index.md"
+_LOGOS = f"https://raw.githubusercontent.com/{_PROJECT}/main/docs/assets/logos"
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -196,10 +196,15 @@ def get_provider_info() -> dict[str, Any]:
             "Keeps indoor maps, field data, things and the application landscape in step with a warehouse."
         ),
         "integrations": [
-            {"integration-name": title, "external-doc-url": url, "tags": ["service"]}
-            for title, url in [
-                *((title, url) for title, _, url in _SYSTEMS.values()),
-                (_WAREHOUSE, _DOCUMENTATION),
+            {
+                "integration-name": title,
+                "external-doc-url": url,
+                "logo": f"{_LOGOS}/{name}.svg",
+                "tags": ["service"],
+            }
+            for name, title, url in [
+                *((name, title, url) for name, (title, _, url) in _SYSTEMS.items()),
+                ("warehouse", _WAREHOUSE, _DOCUMENTATION),
             ]
         ],
         "hooks": _modules("hooks"),

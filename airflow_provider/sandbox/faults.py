@@ -40,6 +40,9 @@ NOT_FOUND: Mapping[str, Any] = {
 }
 """Body of each service's 404, for the fault ``stray_404``: the reply to a request for an item that exists."""
 
+WITHOUT_BODY = {204, 304}
+"""Status of replies that have no body: ``truncate`` cuts their head."""
+
 FOR_SOCKETS = {"reset_before", "delay", "redirect"}
 """Kinds that apply to a request to open a WebSocket."""
 
@@ -269,8 +272,11 @@ def _with_length(start: Message, length: int) -> Message:
 
 async def _truncate(exchange: Exchange, _: Mapping[str, Any]) -> None:
     start, body = await exchange.act()
-    await exchange.send(_with_length(start, max(len(body), 1)))
-    await exchange.send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+    if start["status"] in WITHOUT_BODY:
+        exchange.transport.write(b"HTTP/1")
+    else:
+        await exchange.send(_with_length(start, max(len(body), 1)))
+        await exchange.send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
     exchange.transport.close()  # written data is sent, then the connection is closed too early
     await exchange.hung_up()
 

@@ -26,9 +26,9 @@ HOOKS: dict[str, Any] = {
     "iotstudio": IoTStudioHook,
     "leanix": LeanIXHook,
 }
-QUICK = RetryLimits(attempts=3, base=0.001, cap=1.0, total=5.0)
-LONGEST = 5.0
-"""Maximum seconds of a call; a longer one counts as hung."""
+QUICK = RetryLimits(attempts=3, base=0.001, cap=1.0, total=60.0)
+LONGEST = 20.0
+"""Maximum seconds of a call, also on a busy machine; a longer one counts as hung."""
 
 TOKEN = "(connect|oauth2)/token"
 NOT_TOKEN = rf"^(?!.*{TOKEN})"

@@ -58,7 +58,18 @@ def check(heading: str, cells: Cells) -> None:
     assert bad == []
     written = PAGE.read_text()
     missing = [line for line in table(heading, cells) if line not in written]
-    assert missing == [], "run: python -m tests.fault_matrix --write"
+    differences = [difference(line, written) for line in missing]
+    assert not missing, "\n".join([*differences, "run: python -m tests.fault_matrix --write"])
+
+
+def difference(line: str, written: str) -> str:
+    """Return what a line of the table says, and the page does not, by the column's heading."""
+    label, *found = line.strip("| ").split(" | ")
+    documented = next((old for old in written.splitlines() if old.startswith(f"| {label} |")), "")
+    _, *expected = documented.strip("| ").split(" | ")
+    pairs = zip(FAULTS, found, expected, strict=False)
+    cells = [f"{fault}: {now}, documented as {then}" for fault, now, then in pairs if now != then]
+    return f"{label}: {'; '.join(cells) or 'not documented'}"
 
 
 @pytest.mark.parametrize("vendor", HOOKS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -81,3 +82,19 @@ def test_every_link_of_an_operator_is_announced() -> None:
         for link in vars(kind).get("operator_extra_links", ())
     ]
     assert set(get_provider_info()["extra-links"]) == {f"{one.__module__}.{one.__name__}" for one in links}
+
+
+def test_each_integration_has_its_documentation_and_a_logo_that_is_there() -> None:
+    logos = Path(__file__).parents[2] / "docs" / "assets" / "logos"
+    for integration in get_provider_info()["integrations"]:
+        assert integration["external-doc-url"].startswith("https://")
+        folder, _, name = integration["logo"].rpartition("/")
+        assert folder.startswith("https://")
+        assert folder.endswith("/main/docs/assets/logos")
+        assert "<svg " in (logos / name).read_text()
+
+
+def test_what_is_announced_belongs_to_an_integration() -> None:
+    info = get_provider_info()
+    named = {integration["integration-name"] for integration in info["integrations"]}
+    assert {entry["integration-name"] for kind in KINDS for entry in info[kind]} == named
