@@ -92,7 +92,7 @@ system: $(FULL)
 	$(BIN)/pytest --timeout 600 tests/system
 
 # The documentation's pictures of Airflow's UI, and the film of the demo. Check them before you commit them.
-pictures: $(READY)
+pictures: $(FULL)
 	WRITE_PICTURES=1 $(BIN)/pytest --timeout 600 tests/system/test_ui.py
 	$(BIN)/python -m tests.film
 
