@@ -25,7 +25,7 @@ from tests.support.wait import until
 from tests.system import ui_forms
 from tests.system.scenarios import CompletedRun, Scenario
 from tests.system.test_demo import SCENARIO as DEMO
-from tests.system.ui_forms import EXTRA, TYPES, Form, standard_labels
+from tests.system.ui_forms import EXTRA, TYPES, Form, extras_of_hook, standard_labels
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator
@@ -276,7 +276,8 @@ def test_the_form_of_a_connection_has_every_field_with_its_label(seen: UiRun, co
         TYPES[conn_type]["conn-fields"],
         standard_labels(conn_type),
     )
-    assert {*standard, *(EXTRA + name for name in extras), "connection_id"} == set(form.inputs)
+    read = {EXTRA + name for name in extras_of_hook(conn_type)}
+    assert {*standard, *read, "connection_id"} == set(form.inputs)
     assert {*standard.values(), *(extra["label"] for extra in extras.values())} - form.texts == set()
     described = {extra["description"] for extra in extras.values() if "description" in extra}
     assert described - form.texts == set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.provider_info import get_provider_info
@@ -54,6 +55,15 @@ def standard_labels(conn_type: str) -> dict[str, str]:
     behaviour = TYPES[conn_type]["ui-field-behaviour"]
     labels = {**STANDARD, **behaviour["relabeling"]}
     return {name: label for name, label in labels.items() if name not in behaviour["hidden-fields"]}
+
+
+def extras_of_hook(conn_type: str) -> set[str]:
+    """Return the names of the extras that a connection type's hook reads.
+
+    :param conn_type: the connection type.
+    """
+    module, name = TYPES[conn_type]["hook-class-name"].rsplit(".", 1)
+    return set(getattr(import_module(module), name).spec.all_extras)
 
 
 def new_form(ui: AirflowUi) -> Locator:
