@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +22,7 @@ from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from dev import pictures
 from dev.browser import open_browser
 from dev.demo import Job, follow
-from dev.local_airflow import LocalAirflow
+from dev.local_airflow import ROOT, LocalAirflow
 from tests.support.airflow_ui import AirflowUi, open_ui
 from tests.support.wait import until
 from tests.system import ui_forms
@@ -60,6 +63,9 @@ WAITING = ("deferred", "awaiting_input")
 SHOWN_FOLDER = "/srv/twin"
 """Folder that pictures show instead of the test's."""
 
+SHOWN_STORE = "/dev/shm/airflow-dt-1000"
+"""Store of request budgets that pictures show instead of the test's."""
+
 
 @dataclass
 class UiRun:
@@ -70,6 +76,7 @@ class UiRun:
     :param links: page behind each link of a task, by label: HTTP status and title.
     :param texts: texts of pages by step.
     :param pictures: PNGs by the names of the docs' pictures.
+    :param shown: texts of the pages in the pictures.
     """
 
     problems: dict[str, list[str]] = field(default_factory=dict)
@@ -77,6 +84,7 @@ class UiRun:
     links: dict[str, tuple[int, str]] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
     pictures: dict[str, bytes] = field(default_factory=dict)
+    shown: dict[str, str] = field(default_factory=dict)
 
 
 class User:
@@ -188,8 +196,9 @@ class User:
         self.ui.page.set_viewport_size({"width": width, "height": height})
 
     def _photograph(self, name: str, part: Locator | None = None) -> None:
-        renamed = {str(self.airflow.output): SHOWN_FOLDER}
+        renamed = {str(self.airflow.output): SHOWN_FOLDER, os.environ["DIGITAL_TWIN_STORE"]: SHOWN_STORE}
         self.seen.pictures[name] = self.ui.picture(part, renamed)
+        self.seen.shown[name] = self.ui.page.inner_text("body")
 
 
 STEPS: list[Callable[[User], None]] = [
@@ -339,6 +348,13 @@ def test_the_log_of_a_failed_task_says_why_and_holds_no_secret(seen: UiRun, comp
     connection = json.loads(completed.connections["mapsindoors_default"])
     secrets = [connection["password"], connection["extra"]["api_key"]]
     assert [secret for secret in secrets if secret in seen.texts["log"]] == []
+
+
+def test_no_picture_shows_a_path_of_the_machine(seen: UiRun) -> None:
+    machine = (f"{gettempdir()}/", str(ROOT), str(Path.home()))
+    found = {name: path for name, text in seen.shown.items() for path in machine if path in text}
+    assert found == {}
+    assert SHOWN_FOLDER in seen.shown["failed-log"]
 
 
 def test_the_pictures_of_the_docs_are_those_that_can_be_taken(seen: UiRun) -> None:
