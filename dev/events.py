@@ -14,10 +14,12 @@ EVENTS = {
     "amigocloud_dataset_changed": "AmigoCloud, MapsIndoors",
     "iotstudio_limit_passed": "Altair IoT Studio, LeanIX",
     "iotstudio_events": "Altair IoT Studio",
+    "iotstudio_pushed_values": "Altair IoT Studio",
 }
 """Systems by DAG id."""
 
 DATASET = 2001
+SPACE = "my-iot-project"
 SENSOR = "01GQ2E9M2Y45BX9EW0F2BM032Q"
 EVENT_ROUTE = "iotstudio GET /spaces/{space}/things/{thing}/events/{name}"
 LISTENING_SECONDS = 180
@@ -25,7 +27,7 @@ LISTENING_SECONDS = 180
 
 
 def run_events(airflow: LocalAirflow, sandbox: Sandbox, say: Callable[[str], None] = print) -> list[Job]:
-    """Change a dataset and a temperature, report an event, and wait for the runs that these start.
+    """Change a dataset and some values, report an event, and wait for the runs that these start.
 
     :param airflow: the running Airflow.
     :param sandbox: the sandbox that its connections lead to.
@@ -41,6 +43,7 @@ def run_events(airflow: LocalAirflow, sandbox: Sandbox, say: Callable[[str], Non
     sandbox.amigocloud.store.write(f"UPDATE dataset_{DATASET} SET name = name || ' *' WHERE number < 100")
     _wait(airflow, lambda: sandbox.counters.requests[EVENT_ROUTE] > 0, "the triggerer reads events")
     _report_heat(sandbox)
+    _turn_humid(airflow, sandbox)
     jobs = [Job(dag_id, system, _run_of(airflow, dag_id)) for dag_id, system in EVENTS.items()]
     follow(airflow, jobs, say)
     return jobs
@@ -51,6 +54,18 @@ def _report_heat(sandbox: Sandbox) -> None:
     service = sandbox.iotstudio
     entry = Entry(service.new_id(), "highTemperature", service.around.clock.now(), {"data": 75.0})
     service.space.things[SENSOR].events.append(entry)
+
+
+def _turn_humid(airflow: LocalAirflow, sandbox: Sandbox) -> None:
+    """Change a value, which the broker pushes where the sandbox has one."""
+    service = sandbox.iotstudio
+    if service.link:
+        logs = airflow.home.rglob
+        pushed = "values are pushed by the broker"
+        _wait(airflow, lambda: any(pushed in path.read_text() for path in logs("*.log")), "values are pushed")
+    service.space.things[SENSOR].status["humidity"] = 95.0
+    if service.link:
+        service.link.publish(SPACE, SENSOR, {"humidity": 95.0})
 
 
 def _run_of(airflow: LocalAirflow, dag_id: str) -> str:

@@ -84,6 +84,9 @@ class AmigoCloudExportOperator(BaseOperator):
         (templated).
     :param state: hash of the state to read, instead of the latest one, of a dataset or of a query about one
         dataset (templated).
+    :param report: whether to write a page about the rows beside the file: counts, nulls, ranges, a map, and
+        what changed since the last export, see ``docs/reports.md``. The result has its path as ``report``
+        (templated).
     :param amigocloud_conn_id: id of the Airflow connection (templated).
     """
 
@@ -102,6 +105,7 @@ class AmigoCloudExportOperator(BaseOperator):
         "full_refresh",
         "part",
         "state",
+        "report",
         "amigocloud_conn_id",
     )
     template_fields_renderers = {"sql": "sql"}  # noqa: RUF012 - as Airflow declares it
@@ -125,6 +129,7 @@ class AmigoCloudExportOperator(BaseOperator):
         full_refresh: bool | str = False,
         part: Mapping[str, Any] | None = None,
         state: str | None = None,
+        report: bool | str = False,
         amigocloud_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
     ) -> None:
@@ -143,6 +148,7 @@ class AmigoCloudExportOperator(BaseOperator):
         self.full_refresh = full_refresh
         self.part = part
         self.state = state
+        self.report = report
         self.amigocloud_conn_id = amigocloud_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -154,10 +160,14 @@ class AmigoCloudExportOperator(BaseOperator):
         from airflow_provider.amigocloud.export.export import export
         from airflow_provider.amigocloud.export.request import read_request
         from airflow_provider.amigocloud.hooks import AmigoCloudHook
+        from airflow_provider.amigocloud.report import subject_of
         from airflow_provider.core.files.storage import ensure_writable
+        from airflow_provider.core.reports.report import open_report
 
         request = read_request(self)
         ensure_writable(request.output_path)
+        subject = subject_of(self, request)
+        report = open_report(self, context, request.output_path, subject)
         with AmigoCloudHook(self.amigocloud_conn_id) as hook:
             statement = request.statement or self._saved_statement(hook)
             store, increment = self._increment(context, request, statement)
@@ -165,9 +175,8 @@ class AmigoCloudExportOperator(BaseOperator):
             checkpoint = self._checkpoint(context, request, statement, condition)
             source = self._source(hook, request, statement, checkpoint, condition)
             try:
-                manifest = export(
-                    hook, source, request.output_path, request.file_format, increment, request.part
-                )
+                path, file_format, part = request.output_path, request.file_format, request.part
+                manifest = export(hook, source, path, file_format, increment, part, report)
             except ProviderError as error:
                 checkpoint.keep_after(error)
                 raise

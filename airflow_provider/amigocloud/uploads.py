@@ -58,6 +58,17 @@ class Chunks:
         if self._started is not None:
             self._started(upload_id)
 
+    def gone(self, name: str) -> None:
+        """Return when an upload that the service no longer has may start over.
+
+        :param name: name of the file.
+        :raises AmbiguousWriteError: when it must not: it may have been completed.
+        """
+        raise AmbiguousWriteError(
+            f"the upload of {name} by an earlier attempt is gone: it was completed, or it has expired;"
+            " check whether the dataset exists before you upload again"
+        )
+
     def completing(self) -> None:
         """Take note that all bytes were sent, and a dataset may exist from now on."""
 
@@ -106,7 +117,14 @@ def _in_chunks(send: Send, file: IO[bytes], name: str, fields: Mapping[str, str]
     while offset < total:
         file.seek(offset)
         call = api.upload_chunk(name, file.read(CHUNK), offset, total, upload_id)
-        progress = _resume(send, call, name) if resumed and not offset else send(call)
+        try:
+            progress: api.UploadProgress = send(call)
+        except NotFoundError:
+            if not resumed or offset:
+                raise
+            chunks.gone(name)
+            upload_id, resumed = "", False
+            continue
         if progress.offset == offset:
             raise RequestRejectedError(400, "", f"the service accepts no byte after byte {offset} of {total}")
         if progress.upload_id != upload_id:
@@ -116,17 +134,6 @@ def _in_chunks(send: Send, file: IO[bytes], name: str, fields: Mapping[str, str]
     chunks.completing()
     job: str = send(api.complete_upload(name, upload_id, md5, fields))
     return job
-
-
-def _resume(send: Send, call: Call[api.UploadProgress], name: str) -> api.UploadProgress:
-    """Return the progress of an earlier upload, by sending its first chunk again."""
-    try:
-        return send(call)  # type: ignore[no-any-return]
-    except NotFoundError:
-        raise AmbiguousWriteError(
-            f"the upload of {name} by an earlier attempt is gone: it was completed, or it has expired;"
-            " check whether the dataset exists before you upload again"
-        ) from None
 
 
 def _digest(file: IO[bytes]) -> tuple[str, int]:

@@ -28,6 +28,18 @@ def check_not_empty(name: str, value: Any) -> list[str]:
     return [] if value else [f"'{name}' is empty"]
 
 
+def check_rendered(name: str, value: Any) -> list[str]:
+    """Require a value that no template has lost: not the text of None, and no empty one.
+
+    Read as None, such a text would silently drop what the argument asks for.
+    """
+    if not isinstance(value, str) or value.strip() not in ("", "None"):
+        return []
+    if not value.strip():
+        return [f"'{name}' is empty; leave it out if it is not needed"]
+    return [f"'{name}' is the text 'None', which a template made of a value that is not there"]
+
+
 def check_exactly_one(arguments: Mapping[str, Any]) -> list[str]:
     """Require exactly one argument that is not None.
 

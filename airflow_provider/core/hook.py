@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cached_property
+from importlib import import_module
 from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 from weakref import WeakKeyDictionary
@@ -276,6 +277,7 @@ class ApiHook(BaseHook):
     async def _aread_settings(self) -> Settings:
         from airflow_provider.core.redaction import all_encodings, amask
 
+        await asyncio.to_thread(_load_connections)
         settings = read_settings(await self.aget_connection(self.conn_id), self.spec)
         if settings.names_store_connection:
             settings = with_store(settings, await self._afind_connection(settings.rate_limit_store))
@@ -386,6 +388,27 @@ class ApiHook(BaseHook):
         # Tasks may share a hook: the last one closes it.
         if not self._entered and (self._transport or self._async_transport):
             await self.aclose()
+
+
+_OF_CONNECTIONS = (
+    "asgiref.sync",
+    "multiprocessing.reduction",
+    "airflow.sdk.definitions.connection",
+    "airflow.sdk.execution_time.cache",
+    "airflow.sdk.execution_time.context",
+    "airflow.sdk.execution_time.supervisor",
+)
+"""Modules of Airflow that read connections, where it has them, and of what they need."""
+
+
+def _load_connections() -> None:
+    """Import what Airflow imports at the first connection, which takes too long for an event loop.
+
+    A task and a triggerer have most of it loaded; a script has not.
+    """
+    for name in _OF_CONNECTIONS:
+        with suppress(ImportError):
+            import_module(name)
 
 
 def _load_async_transport() -> type[AsyncTransport]:

@@ -344,11 +344,20 @@ class IoTStudioExportThingsOperator(BaseOperator):
         ``.csv`` (each also with ``.gz``) or ``.parquet``.
     :param category: only Things of this category.
     :param filters: condition by property name, as the API writes it: ``{"temperature": "gt:20"}``.
+    :param report: whether to write a page about the rows beside the file: counts, nulls, ranges, and what
+        changed since the last export, see ``docs/reports.md``. The result has its path as ``report``.
     :param space: id of the space; by default the connection's.
     :param iotstudio_conn_id: id of the Airflow connection.
     """
 
-    template_fields: Sequence[str] = ("output_path", "category", "filters", "space", "iotstudio_conn_id")
+    template_fields: Sequence[str] = (
+        "output_path",
+        "category",
+        "filters",
+        "report",
+        "space",
+        "iotstudio_conn_id",
+    )
 
     def __init__(
         self,
@@ -356,6 +365,7 @@ class IoTStudioExportThingsOperator(BaseOperator):
         output_path: str,
         category: str | None = None,
         filters: Mapping[str, Any] | None = None,
+        report: bool | str = False,
         space: str | None = None,
         iotstudio_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
@@ -364,20 +374,27 @@ class IoTStudioExportThingsOperator(BaseOperator):
         self.output_path = output_path
         self.category = category
         self.filters = filters
+        self.report = report
         self.space = space
         self.iotstudio_conn_id = iotstudio_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Export the Things; return the manifest."""
         from airflow_provider.core.files.storage import ensure_writable
+        from airflow_provider.core.reports.report import REPORT_SCALAR, open_report
         from airflow_provider.iotstudio.export.export import choose_format, export_things
+        from airflow_provider.iotstudio.export.report import things_subject
         from airflow_provider.iotstudio.hooks import IoTStudioHook
 
         choose_format(self.output_path)
-        raise_problems([*name_problems(self.category, "category"), *filter_problems(self.filters)])
+        problems = [*name_problems(self.category, "category"), *filter_problems(self.filters)]
+        raise_problems([*problems, *read_scalars(self, REPORT_SCALAR)])
         ensure_writable(self.output_path)
+        report = open_report(self, context, self.output_path, things_subject(self))
         with IoTStudioHook(self.iotstudio_conn_id, space=self.space) as hook:
-            manifest = export_things(hook, self.output_path, category=self.category, filters=self.filters)
+            manifest = export_things(
+                hook, self.output_path, category=self.category, filters=self.filters, report=report
+            )
             return add_to_outlet_events(context, self.outlets, manifest)
 
 
@@ -416,6 +433,8 @@ class IoTStudioExportHistoryOperator(HistoryOperator):
         ``expand(part=plan.output)``: export the histories of its Things into a file of its own. In
         ``output_path``, ``{part}`` stands for ``00003-of-00008``; a folder with ``/`` at its end gets the
         file ``part-00003-of-00008.jsonl``. Not with ``incremental``.
+    :param report: whether to write a page about the rows beside the file: counts, nulls, ranges, and what
+        changed since the last export, see ``docs/reports.md``. The result has its path as ``report``.
     """
 
     template_fields: Sequence[str] = (
@@ -424,6 +443,7 @@ class IoTStudioExportHistoryOperator(HistoryOperator):
         "incremental",
         "lag",
         "part",
+        "report",
         *HistoryOperator.SELECTION_FIELDS,
     )
 
@@ -435,6 +455,7 @@ class IoTStudioExportHistoryOperator(HistoryOperator):
         incremental: bool = False,
         lag: timedelta | float | None = None,
         part: Mapping[str, Any] | None = None,
+        report: bool | str = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -443,6 +464,7 @@ class IoTStudioExportHistoryOperator(HistoryOperator):
         self.incremental = incremental
         self.lag = lag
         self.part = part
+        self.report = report
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Export the history; return the manifest."""

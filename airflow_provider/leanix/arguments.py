@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.arguments import check_choice, check_file_path
+from airflow_provider.core.arguments import check_choice, check_file_path, check_rendered
 from airflow_provider.core.input.conditions import raise_problems, text_condition
 from airflow_provider.core.input.scalars import Scalar
 from airflow_provider.core.input.values import shown
@@ -38,6 +38,7 @@ START_SCALARS: Mapping[str, Scalar] = {
 
 RUN_SCALARS: Mapping[str, Scalar] = {
     **START_SCALARS,
+    "report": Scalar("boolean"),
     "max_shrink": Scalar("number", optional=True, guard=True, least=0, most=1),
     "max_errors": Scalar("integer", least=0),
     "allow_unprocessed": Scalar("boolean"),
@@ -47,7 +48,10 @@ RUN_SCALARS: Mapping[str, Scalar] = {
 }
 """Arguments of the operator that starts a run and waits for it."""
 
-FETCH_SCALARS: Mapping[str, Scalar] = {"allow_no_results": Scalar("boolean")}
+FETCH_SCALARS: Mapping[str, Scalar] = {
+    "allow_no_results": Scalar("boolean"),
+    "report": Scalar("boolean"),
+}
 """Arguments of the operator that downloads results."""
 
 SENSOR_SCALARS: Mapping[str, Scalar] = {
@@ -59,9 +63,9 @@ SENSOR_SCALARS: Mapping[str, Scalar] = {
 
 def group_problems(execution_group: Any) -> list[str]:
     """Return the problems of the name of an execution group, one sentence each."""
-    if execution_group == "None":
-        return ["execution_group is the text 'None', which a template made of a value that is not there"]
-    return text_condition(execution_group, "execution_group")
+    return check_rendered("execution_group", execution_group) or text_condition(
+        execution_group, "execution_group"
+    )
 
 
 def choose_output(output_path: str, output_format: str | None = None) -> Format:

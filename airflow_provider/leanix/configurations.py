@@ -3,32 +3,52 @@
 from __future__ import annotations
 
 import gzip
+import json
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.files.csv_reader import detect_encoding
 from airflow_provider.core.input.values import UnreadableValueError, ValueReader, is_missing
-from airflow_provider.errors import InputError
+from airflow_provider.core.redaction import shown_path
+from airflow_provider.errors import InputError, shorten
 from airflow_provider.leanix.api import KEY_FIELDS, REQUIRED_FIELDS
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import Logger
 
 _READER = ValueReader(nan_is_absent=False)
 
+_ENDINGS = (".json", ".json.gz")
+"""Ends of the names of configurations in a folder."""
 
-def read_configurations(source: Any) -> tuple[list[dict[str, Any]], bool]:
+_NAMED = 20
+"""Maximum files that the log names."""
+
+
+def read_configurations(source: Any, log: Logger | None = None) -> tuple[list[dict[str, Any]], bool]:
     """Return processor configurations with all fields of their keys, and whether it is a single one.
 
     :param source: a configuration, the path of a JSON file that contains one or a list of them, the path of
-        many such files (a folder with ``/`` at its end, or a wildcard), or a list of all these.
+        many such files (a folder with ``/`` at its end, or a wildcard), or a list of all these. Of a folder,
+        only files that end in ``.json`` or ``.json.gz`` are read, and no plans.
+    :param log: receives the names of the files of folders that are left out.
     :raises InputError: with the problems of all of them, and for a key that two of them have.
     """
     is_several = isinstance(source, (list, tuple)) or _has_many_files(source)
     found: list[tuple[str, dict[str, Any]]] = []
     problems: list[str] = []
-    for label, one in _each(source):
+    left_out: list[str] = []
+    for label, one, in_folder in _each(source, left_out):
         try:
             values = _read_file(one, label) if isinstance(one, str) else one
+            if isinstance(one, str) and _is_plan(values):
+                if not in_folder:
+                    raise InputError("is a plan; give its path as 'plan'", label)
+                left_out.append(shown_path(one))
+                continue
             is_several = is_several or isinstance(values, list)
             for number, value in enumerate(values if isinstance(values, list) else [values], start=1):
                 where = f"{label}[{number}]" if isinstance(values, list) else label
@@ -38,6 +58,8 @@ def read_configurations(source: Any) -> tuple[list[dict[str, Any]], bool]:
                 raise
             problems += [f"{error.subject or label}: {problem}" for problem in error.problems]
     problems += _repeated(found)
+    if left_out and log is not None:
+        log.info("Files that are no configurations are left out: %s", ", ".join(shorten(left_out, _NAMED)))
     if not found and not problems:
         problems.append("has no configuration; each must be a JSON object, or the path of a file")
     if problems:
@@ -49,21 +71,32 @@ def _has_many_files(source: Any) -> bool:
     return isinstance(source, str) and (source.endswith("/") or bool({*"*?["} & {*source}))
 
 
-def _each(source: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the configurations and files of a source, each with its name in errors."""
+def _each(source: Any, left_out: list[str]) -> Iterator[tuple[str, Any, bool]]:
+    """Yield the configurations and files of a source, each with its name in errors, and whether it is listed.
+
+    :param left_out: gets the paths of a folder's files that do not end as those of configurations.
+    """
     if isinstance(source, (list, tuple)):
         for number, one in enumerate(source, start=1):
             if _has_many_files(one):
-                yield from _each(one)
+                yield from _each(one, left_out)
             else:
-                yield _label(one) if isinstance(one, str) else f"configuration {number}", one
+                yield _label(one) if isinstance(one, str) else f"configuration {number}", one, False
     elif _has_many_files(source) and not source.lstrip().startswith(("[", "{")):
         from airflow_provider.core.files.listing import find_files
 
         for file in find_files(source, "configuration", source_format="json"):
-            yield _label(file.path), file.path
+            if source.endswith("/") and not file.path.lower().endswith(_ENDINGS):
+                left_out.append(shown_path(file.path))
+            else:
+                yield _label(file.path), file.path, True
     else:
-        yield _label(source), source
+        yield _label(source), source, False
+
+
+def _is_plan(value: Any) -> bool:
+    """Return whether the content of a file is a plan, which a task writes beside configurations."""
+    return isinstance(value, dict) and {"version", "fingerprint", "entries"} <= value.keys()
 
 
 def _label(source: Any) -> str:
@@ -109,8 +142,6 @@ def _read_value(value: Any, label: str, *, with_defaults: bool) -> dict[str, Any
 
 
 def _read_file(path: str, label: str) -> Any:
-    import msgspec
-
     from airflow_provider.core.files.reader import open_source
     from airflow_provider.core.input.conditions import refuse_rendered_list
 
@@ -119,13 +150,36 @@ def _read_file(path: str, label: str) -> Any:
         file: Any = gzip.GzipFile(fileobj=raw) if path.lower().endswith(".gz") else raw
         try:
             data = file.read()
-            return msgspec.json.decode(data.decode(detect_encoding(data, label)))
+            return _decode(data.decode(detect_encoding(data, label)), label)
         except UnicodeDecodeError as error:
             raise InputError(f"is not {error.encoding}: save it as UTF-8", label) from None
         except (gzip.BadGzipFile, zlib.error, EOFError) as error:
             raise InputError(f"cannot be read: {error}", label) from None
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (json.JSONDecodeError, RecursionError) as error:
             raise InputError(f"is not JSON: {error}", label) from None
+
+
+def _decode(text: str, label: str) -> Any:
+    """Return the value of a JSON text.
+
+    :raises InputError: for keys that an object has twice: readers of JSON keep another one of both.
+    """
+    twice: list[str] = []
+
+    def read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        counts = Counter(name for name, _ in pairs)
+        twice.extend(name for name, count in counts.items() if count > 1)
+        return dict(pairs)
+
+    def refuse(name: str) -> Any:
+        raise InputError(f"is not JSON: it has {name}", label)
+
+    value = json.loads(text, object_pairs_hook=read_object, parse_constant=refuse)
+    if twice:
+        raise InputError(
+            [f"has the key {name!r} twice in one object" for name in dict.fromkeys(twice)], label
+        )
+    return value
 
 
 def key_of(configuration: Mapping[str, Any]) -> tuple[str, ...]:

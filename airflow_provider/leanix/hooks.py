@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_provider.core.http.rate_limit import Budget
+    from airflow_provider.core.reports.report import Report
     from airflow_provider.leanix.ldif.document import Ldif
 
 
@@ -196,6 +196,7 @@ class LeanIXHook(ApiHook):
         *,
         output_format: str | None = None,
         ldif_path: str | None = None,
+        report: Report | None = None,
     ) -> dict[str, Any] | None:
         """Write the LDIF that a run produced to a file, or as tables; return the manifest.
 
@@ -210,20 +211,14 @@ class LeanIXHook(ApiHook):
         :param output_format: ``ldif`` or ``jsonl``, for a path without ending; ``jsonl``, ``csv`` or
             ``parquet`` for a folder.
         :param ldif_path: path of a further file that keeps the unchanged bytes beside the tables.
+        :param report: the report of a task, which observes the items; None for none.
         :raises InputError: for a path with another ending; nothing was sent.
         :raises IncompleteExportError: when the reply is no complete LDIF; no file was written.
         :return: the manifest, with ``sha256``; None when the run has no results, or none yet.
         """
-        from airflow_provider.core.files.manifest import log_manifest
         from airflow_provider.leanix.ldif.download import save_results
 
-        started, before = time.monotonic(), self.requests
-        manifest = save_results(self, run_id, output_path, output_format, ldif_path)
-        if manifest is not None:
-            manifest["requests"] = self.requests - before
-            manifest["seconds"] = round(time.monotonic() - started, 3)
-            log_manifest(manifest, self.log)
-        return manifest
+        return save_results(self, run_id, output_path, output_format, ldif_path, report)
 
     # -- the sync log -----------------------------------------------------------------------------
 
@@ -314,11 +309,15 @@ class LeanIXHook(ApiHook):
         """Create or replace the processor configuration with the same five key fields.
 
         :param configuration: the whole configuration, as the service stores it.
-        :raises InputError: when a field of the key is missing; nothing was sent.
+        :raises InputError: when a field of the key is missing, or a secret is masked, as in a plan; nothing
+            was sent.
         """
         from airflow_provider.leanix.configurations import read_configuration
+        from airflow_provider.leanix.secret_mask import raise_if_masked
 
-        await self.asend(api.put_configuration(read_configuration(configuration, with_defaults=False)))
+        read = read_configuration(configuration, with_defaults=False)
+        raise_if_masked([read])
+        await self.asend(api.put_configuration(read))
 
     # -- the workspace ----------------------------------------------------------------------------
 

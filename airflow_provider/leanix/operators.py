@@ -64,6 +64,8 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
     :param output_format: ``ldif`` or ``jsonl``, for a path without ending; for a folder
         ``jsonl``, ``csv`` or ``parquet``.
     :param ldif_path: further file, ``.ldif`` or ``.json``, that keeps the unchanged bytes beside the tables.
+    :param report: whether to write a page about the rows beside the file: counts, nulls, ranges, and what
+        changed since the last export, see ``docs/reports.md``. ``results`` has its path as ``report``.
     :param fail_on: ``failed``: the task fails only when the run as a whole failed; ``errors``: also when
         items failed, or when none of the items sent was processed; ``warnings``: also when there are
         warnings, or when the service cannot tell.
@@ -87,6 +89,7 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         "output_path",
         "output_format",
         "ldif_path",
+        "report",
         "fail_on",
         "max_shrink",
         "max_errors",
@@ -103,6 +106,7 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         output_path: str | None = None,
         output_format: str | None = None,
         ldif_path: str | None = None,
+        report: bool | str = False,
         fail_on: str = "errors",
         max_errors: int = 0,
         max_shrink: float | None = 0.5,
@@ -117,6 +121,7 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         self.output_path = output_path
         self.output_format = output_format
         self.ldif_path = ldif_path
+        self.report = report
         self.fail_on = fail_on
         self.max_errors = max_errors
         self.max_shrink = max_shrink
@@ -129,9 +134,11 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Start or resume the run, and wait for it on the worker or in the triggerer."""
         from airflow_provider.leanix.hooks import LeanIXHook
+        from airflow_provider.leanix.runs.report import open_results_report
 
         self._check_arguments()
         ensure_output(self.output_path, self.ldif_path)
+        open_results_report(self, context)
         seconds = wait.bounded(self.timeout, self.execution_timeout)
         deadline = wait.deadline_after(seconds)
         with LeanIXHook(self.leanix_conn_id) as hook:
@@ -219,13 +226,15 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         :param deadline: seconds since the epoch, for the results.
         """
         from airflow_provider.leanix.runs.finish import FinishOptions, finish_run
+        from airflow_provider.leanix.runs.report import open_results_report
 
         submission = self._submission or Submission(context, request.fingerprint, self.log)
         options = FinishOptions.of_task(self, deadline)
+        report = open_results_report(self, context)
         try:
             status = status or wait.stop_at_deadline(hook, run_id)
             self.sync_log_url = hook.sync_log_url()
-            outcome, results = finish_run(hook, run_id, status, request, options)
+            outcome, results = finish_run(hook, run_id, status, request, options, report)
         except RunFailedError:
             submission.renew()
             raise
@@ -274,6 +283,8 @@ class LeanIXFetchResultsOperator(BaseOperator):
     :param output_format: ``ldif`` or ``jsonl``, for a path without ending; for a folder
         ``jsonl``, ``csv`` or ``parquet``.
     :param ldif_path: further file, ``.ldif`` or ``.json``, that keeps the unchanged bytes beside the tables.
+    :param report: whether to write a page about the rows beside the file: counts, nulls, ranges, and what
+        changed since the last export, see ``docs/reports.md``. The result has its path as ``report``.
     :param allow_no_results: accept a run without results; no file is written then.
     :param leanix_conn_id: id of the connection.
 
@@ -285,6 +296,7 @@ class LeanIXFetchResultsOperator(BaseOperator):
         "output_path",
         "output_format",
         "ldif_path",
+        "report",
         "allow_no_results",
         "leanix_conn_id",
     )
@@ -297,6 +309,7 @@ class LeanIXFetchResultsOperator(BaseOperator):
         output_path: str,
         output_format: str | None = None,
         ldif_path: str | None = None,
+        report: bool | str = False,
         allow_no_results: bool = False,
         leanix_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
@@ -306,16 +319,19 @@ class LeanIXFetchResultsOperator(BaseOperator):
         self.output_path = output_path
         self.output_format = output_format
         self.ldif_path = ldif_path
+        self.report = report
         self.allow_no_results = allow_no_results
         self.leanix_conn_id = leanix_conn_id
 
     def execute(self, context: Context) -> dict[str, Any] | None:
         """Download the results."""
         from airflow_provider.leanix.hooks import LeanIXHook
+        from airflow_provider.leanix.runs.report import open_results_report
 
         problems = [*run_id_problems(self.run_id), *read_scalars(self, FETCH_SCALARS)]
         raise_problems([*problems, *output_problems(self.output_path, self.output_format, self.ldif_path)])
         ensure_output(self.output_path, self.ldif_path)
+        report = open_results_report(self, context)
         with LeanIXHook(self.leanix_conn_id) as hook:
             status = hook.get_run_status(self.run_id)
             if status != FINISHED:
@@ -330,5 +346,6 @@ class LeanIXFetchResultsOperator(BaseOperator):
                 seconds=wait.RESULTS_SECONDS,
                 required=not self.allow_no_results,
                 ldif_path=self.ldif_path,
+                report=report,
             )
         return add_to_outlet_events(context, self.outlets, manifest) if manifest else None

@@ -437,11 +437,20 @@ class MapsIndoorsExportGeodataOperator(BaseOperator):
     :param base_types: the base types to export (``room``, ``poi``, ...); None for all, an empty list for
         none.
     :param root_element: id of the object to export with its descendants; None for the whole solution.
+    :param report: whether to write a page about the objects beside the file: counts, nulls, a map, and what
+        changed since the last export, see ``docs/reports.md``.
     :param mapsindoors_conn_id: id of the connection.
-    :return: the manifest: ``{"uri", "format", "rows", "bytes", "files", "columns", "requests", "seconds"}``.
+    :return: the manifest: ``{"uri", "format", "rows", "bytes", "files", "columns", "requests", "seconds"}``,
+        and ``report``, the path of the page.
     """
 
-    template_fields: Sequence[str] = ("mapsindoors_conn_id", "output_path", "base_types", "root_element")
+    template_fields: Sequence[str] = (
+        "mapsindoors_conn_id",
+        "output_path",
+        "base_types",
+        "root_element",
+        "report",
+    )
     ui_color = "#d5ebe8"
 
     def __init__(
@@ -450,11 +459,13 @@ class MapsIndoorsExportGeodataOperator(BaseOperator):
         output_path: str,
         base_types: list[str] | str | None = None,
         root_element: str | None = None,
+        report: bool | str = False,
         mapsindoors_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.output_path = output_path
+        self.report = report
         self.base_types = base_types
         self.root_element = root_element
         self.mapsindoors_conn_id = mapsindoors_conn_id
@@ -462,6 +473,10 @@ class MapsIndoorsExportGeodataOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the geodata with one request and write the file."""
         from airflow_provider.core.files.storage import ensure_writable
+        from airflow_provider.core.input.conditions import raise_problems
+        from airflow_provider.core.input.scalars import read_scalars
+        from airflow_provider.core.reports.report import REPORT_SCALAR, Subject, open_report
+        from airflow_provider.core.reports.rows import Focus
         from airflow_provider.mapsindoors.geodata.export import choose_format, export
         from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 
@@ -469,8 +484,15 @@ class MapsIndoorsExportGeodataOperator(BaseOperator):
         base_types = arguments.base_types(self.base_types)
         root_element = arguments.root_element(self.root_element)
         arguments.raise_if_any()
+        raise_problems(read_scalars(self, REPORT_SCALAR))
         choose_format(self.output_path)
         ensure_writable(self.output_path)
+        subject = Subject(
+            "Export of geodata",
+            f"MapsIndoors, connection {self.mapsindoors_conn_id}",
+            Focus(types=("baseType",), geometries=("geometry",)),
+        )
+        report = open_report(self, context, self.output_path, subject)
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
-            made = export(hook, self.output_path, base_types, root_element)
+            made = export(hook, self.output_path, base_types, root_element, report)
         return add_to_outlet_events(context, self.outlets, made)

@@ -39,9 +39,11 @@ class CommitManifestOperator(BaseOperator):
         Operators that take it as their source read files of its own folder and below only.
     :param checksums: whether to read the files and compare their hashes; False compares the sizes only
         (templated).
+    :param report: whether to write a page about the rows of all parts beside the manifest, made of the pages
+        of the parts, see ``docs/reports.md``. The result has its path as ``report`` (templated).
     """
 
-    template_fields: Sequence[str] = ("parts", "output_path", "checksums")
+    template_fields: Sequence[str] = ("parts", "output_path", "checksums", "report")
     ui_color = "#e4e0f2"
 
     def __init__(
@@ -50,12 +52,14 @@ class CommitManifestOperator(BaseOperator):
         parts: Sequence[Any],
         output_path: str,
         checksums: bool | str = True,
+        report: bool | str = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.parts = parts
         self.output_path = output_path
         self.checksums = checksums
+        self.report = report
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Check the parts, write the manifest, and return it.
@@ -63,10 +67,13 @@ class CommitManifestOperator(BaseOperator):
         :raises InputError: with all problems of the arguments, the parts and their files.
         """
         from airflow_provider.core.files.paths.manifests import are_below
+        from airflow_provider.core.reports.report import open_report
         from airflow_provider.warehouse.manifest import manifest_of, write_manifest
+        from airflow_provider.warehouse.report import subject_of, write_report
 
         started = time.monotonic()
         results = self._check()
+        report = open_report(self, context, self.output_path, subject_of(self.output_path))
         if results[0].part is None:
             self.log.warning("The results name no parts of a plan: it is not known whether all are there")
         manifest = manifest_of(results)
@@ -84,7 +91,10 @@ class CommitManifestOperator(BaseOperator):
             "requests": sum(result.requests for result in results),
             "seconds": round(time.monotonic() - started, 3),
         }
-        return add_to_outlet_events(context, self.outlets, {"uri": uri, **manifest, **more})
+        result = {"uri": uri, **manifest, **more}
+        if report is not None:
+            result = write_report(report, result, results)
+        return add_to_outlet_events(context, self.outlets, result)
 
     def _check(self) -> list[PartResult]:
         """Return the results of all parts; raise all problems."""
@@ -95,7 +105,8 @@ class CommitManifestOperator(BaseOperator):
         from airflow_provider.warehouse.manifest import file_problems
         from airflow_provider.warehouse.results import location, problems_together, read_results
 
-        problems = read_scalars(self, {"checksums": Scalar("boolean")})
+        scalars = {"checksums": Scalar("boolean"), "report": Scalar("boolean")}
+        problems = read_scalars(self, scalars)
         try:
             ensure_writable(self.output_path)
         except InputError as error:

@@ -42,6 +42,7 @@ class PartResult(msgspec.Struct):
     :param dataset: id of the dataset that all parts are of.
     :param state: the state that all parts were read in.
     :param requests: number of the task's requests.
+    :param report: location of the part's report; None without one.
     """
 
     uri: str
@@ -57,6 +58,7 @@ class PartResult(msgspec.Struct):
     dataset: int | str | None = None
     state: str | None = None
     requests: int = 0
+    report: str | None = None
 
     @property
     def label(self) -> str:

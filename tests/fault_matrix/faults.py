@@ -125,8 +125,9 @@ def fresh(sandbox: Sandbox, vendor: str) -> None:
 
 @contextmanager
 def connected(sandbox: Sandbox) -> Iterator[None]:
-    """Put the sandbox's connections into the environment."""
+    """Put the sandbox's connections into the environment, and ``warehouse``, an empty database."""
     before = dict(os.environ)
+    os.environ["AIRFLOW_CONN_WAREHOUSE"] = json.dumps({"conn_type": "sqlite", "host": ":memory:"})
     os.environ |= {f"AIRFLOW_CONN_{name.upper()}": text for name, text in sandbox.connections.items()}
     try:
         yield

@@ -7,6 +7,7 @@ permanently, they may hold nothing else.
 from __future__ import annotations
 
 import asyncio
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -49,22 +50,53 @@ PARTLY_DONE = {
 }  # fmt: skip
 """Fields of results that differ when an earlier attempt has done a part of the work."""
 
+FOLDER = "{folder}"
+QUERY = {
+    "source": None,
+    "sql": "SELECT 'Bohr' AS name, 7.5 AS value UNION ALL SELECT 'Noether', 1.0 ORDER BY 1",
+    "sql_conn_id": "warehouse",
+}
+TABLES = {"output_path": FOLDER + "/tables/", "output_format": "jsonl"}
+
 FURTHER: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
+    "amigocloud": {
+        "`AmigoCloudUploadOperator`, of a query": (
+            "AmigoCloudUploadOperator",
+            {**QUERY, "deferrable": False},
+        ),
+        "`AmigoCloudUploadOperator`, of a query into a dataset": (
+            "AmigoCloudUploadOperator",
+            {**QUERY, "dataset": 1, "deferrable": False},
+        ),
+    },
     "leanix": {
+        "`LeanIXRunOperator`, as tables": (
+            "LeanIXRunOperator",
+            {**TABLES, "deferrable": False},
+        ),
+        "`LeanIXFetchResultsOperator`, as tables": (
+            "LeanIXFetchResultsOperator",
+            TABLES,
+        ),
         "`LeanIXStartRunOperator`, of a group": (
             "LeanIXStartRunOperator",
             {"execution_group": every_task.GROUP},
         ),
         "`LeanIXPutConfigurationOperator`, planned": ("LeanIXPutConfigurationOperator", {"mode": "plan"}),
-    }
+    },
 }
-"""Further rows of classes: label to class name and further arguments, by vendor."""
+"""Further rows of classes: label to class name and further arguments, by vendor.
+
+:data:`FOLDER` in a text is the folder of the task's files."""
 
 FOLLOWS = {"AmigoCloudExportPhotosOperator"}
 """Tasks that follow links of the service to another host."""
 
 FULFILLED_AT = 4
 """Number of the request at which the condition of a sensor is fulfilled."""
+
+_OF_A_RUN = re.compile(r"-[0-9a-f]{8}(?=\.)")
+"""What a run adds to the names of its tables."""
 
 PLAN = "plan."
 """Prefix of the files that a sync writes before it changes the service, and when rows fail."""
@@ -162,13 +194,18 @@ def run_task(
         inputs, run.before = files(folder), snapshot(sandbox, vendor)
         with recorded(sandbox, run, vendor if name.endswith("Sensor") else ""):
             injection = Injection(sandbox, fault, after) if fault else None
-            _run_attempts(run, lambda: make(task_id="task", **arguments), injection)
+            given = {name: _in_folder(value, temporary) for name, value in arguments.items()}
+            _run_attempts(run, lambda: make(task_id="task", **given), injection)
         if injection:
             run.hit, run.leaked = injection.hit, injection.leaked
             run.followed = name in FOLLOWS and injection.leaked and not injection.leaked_secret
         run.after = snapshot(sandbox, vendor)
         run.files = {path: data for path, data in files(folder).items() if path not in inputs}
     return run
+
+
+def _in_folder(value: Any, folder: str) -> Any:
+    return value.replace(FOLDER, folder) if isinstance(value, str) else value
 
 
 def _run_attempts(run: TaskRun, make: Callable[[], Any], injection: Injection | None) -> None:
@@ -274,7 +311,11 @@ def _surplus(run: TaskRun, expected: TaskRun) -> Snapshot:
 
 def _line_counts(created: dict[str, bytes]) -> dict[str, int]:
     """Return the number of lines per file, as ids and times differ; plans differ between attempts."""
-    return {name: len(data.splitlines()) for name, data in created.items() if not name.startswith(PLAN)}
+    return {
+        _OF_A_RUN.sub("", name): len(data.splitlines())
+        for name, data in created.items()
+        if not name.startswith(PLAN)
+    }
 
 
 def _name(error: Exception) -> str:

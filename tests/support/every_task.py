@@ -195,7 +195,7 @@ def amigocloud_tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
             **more,
         ),
         "AmigoCloudUploadOperator": lambda **more: amigocloud.AmigoCloudUploadOperator(
-            source=str(upload), poll_interval=0.1, **more
+            **{"source": str(upload), "poll_interval": 0.1, **more}
         ),
         "AmigoCloudJobSensor": lambda **more: amigocloud_sensors.AmigoCloudJobSensor(
             job_id=job, **_short_waits(more)
@@ -267,10 +267,10 @@ def leanix_tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
     return {
         "LeanIXStartRunOperator": lambda **more: leanix.LeanIXStartRunOperator(**REPORT, **more),
         "LeanIXRunOperator": lambda **more: leanix.LeanIXRunOperator(
-            output_path=str(folder / "landscape.json"), poll_interval=0.2, **REPORT, **more
+            **{"output_path": str(folder / "landscape.json"), "poll_interval": 0.2, **REPORT, **more}
         ),
         "LeanIXFetchResultsOperator": lambda **more: leanix.LeanIXFetchResultsOperator(
-            run_id=finished, output_path=str(folder / "fetched.json"), **more
+            **{"run_id": finished, "output_path": str(folder / "fetched.json"), **more}
         ),
         "LeanIXExportSyncLogOperator": lambda **more: leanix.LeanIXExportSyncLogOperator(
             output_path=str(folder / "sync_log.jsonl"), **more

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
@@ -17,10 +18,13 @@ from airflow_provider.sandbox import Sandbox
 from dev.demo import CHAIN, JOBS, LEANIX_SECONDS, Job, failures, report, run_jobs
 from dev.events import EVENTS, run_events
 from dev.local_airflow import ROOT, LocalAirflow
+from dev.mosquitto_server import MosquittoServer, User
 from tests.system.scenarios import CompletedRun, Scenario
 
 pytestmark = pytest.mark.system
 
+LOGIN = "service:service-password"
+SERVICE = User(*LOGIN.split(":"), publish=["spaces/#"], subscribe=["spaces/#"])
 PRINTER = "c88c996b231746d096db5eaa"
 SENSOR = "01GQ2E9M2Y45BX9EW0F2BM032Q"
 
@@ -79,7 +83,10 @@ class Demo(Scenario):
         return {path.name: path.read_text() for path in paths if "_warehouse_" not in path.name}
 
     def open(self, stack: ExitStack) -> Mapping[str, str]:
-        self.sandbox = stack.enter_context(Sandbox())
+        broker = MosquittoServer(Path(stack.enter_context(TemporaryDirectory())), [SERVICE])
+        broker.start()
+        stack.callback(broker.stop)
+        self.sandbox = stack.enter_context(Sandbox(iot_mqtt=broker.url.replace("//", f"//{LOGIN}@")))
         self.sandbox.leanix.run_seconds = LEANIX_SECONDS
         return self.sandbox.connections
 
@@ -176,6 +183,12 @@ def test_a_reported_event_starts_a_run_that_exports_it(ran: DemoRun) -> None:
     manifest = ran.jobs["iotstudio_events"].returned["export"]
     (row,) = map(json.loads, Path(manifest["uri"].removeprefix("file://")).read_text().splitlines())
     assert (row["thing_id"], row["event"], row["data"]) == (SENSOR, "highTemperature", 75.0)
+
+
+def test_a_value_that_a_broker_pushes_starts_a_run_long_before_the_next_poll(ran: DemoRun) -> None:
+    manifest = ran.jobs["iotstudio_pushed_values"].returned["export"]
+    assert manifest["rows"] == 1
+    assert SENSOR in Path(manifest["uri"].removeprefix("file://")).read_text()
 
 
 def test_things_are_in_step_with_the_rows(ran: DemoRun) -> None:

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.system
 EXAMPLES = {
     "warehouse_assets": "AmigoCloud",
     "warehouse_photos": "AmigoCloud",
+    "warehouse_upload": "AmigoCloud",
     "warehouse_rooms": "MapsIndoors",
     "warehouse_set_points": "Altair IoT Studio",
     "warehouse_landscape": "LeanIX",
@@ -50,6 +51,9 @@ CREATE TABLE twin.rooms (external_id text, title text, seats integer, site text)
 INSERT INTO twin.rooms VALUES ('A-0-01', 'Reception', 4, 'Campus'), ('X-9-99', 'Elsewhere', 1, 'Other');
 CREATE TABLE twin.set_points (thing_id text, setpoint numeric(4, 1), mode text);
 INSERT INTO twin.set_points VALUES ('{SENSOR}', 19.5, NULL);
+CREATE TABLE twin.zones (name text, area numeric(9, 1), outline geometry(Polygon, 4326), site text);
+INSERT INTO twin.zones SELECT 'Zone ' || n, 100 + n / 2.0, ST_MakeEnvelope(12, 55, 12 + n, 56, 4326), 'Campus'
+  FROM generate_series(1, 3) AS n UNION ALL SELECT 'Elsewhere', NULL, NULL, 'Other';
 GRANT SELECT ON ALL TABLES IN SCHEMA twin TO loader;
 """
 
@@ -160,6 +164,17 @@ def test_a_dataset_is_loaded_into_a_postgis_table_as_it_is(ran: WarehouseRun) ->
         " FROM twin.assets ORDER BY amigo_id LIMIT 20"
     )
     assert [tuple(row.values()) for row in page.rows] == found
+
+
+def test_the_rows_of_a_query_are_the_content_of_a_dataset(ran: WarehouseRun) -> None:
+    assert ran.jobs["warehouse_upload"].returned["upload_zones"]["rows"] == 3
+    found = ran.sandbox.amigocloud.store.select(
+        "SELECT name, area_m2, wkb_geometry FROM dataset_2002 ORDER BY name", limit=20, offset=0
+    )
+    assert [tuple(row.values()) for row in found.rows] == ran.database.query(
+        "SELECT name, area::float, upper(encode(ST_AsEWKB(ST_Multi(outline)), 'hex')) FROM twin.zones"
+        " WHERE site = 'Campus' ORDER BY name"
+    )
 
 
 def test_photos_are_files_and_their_list_is_a_table(ran: WarehouseRun) -> None:

@@ -42,3 +42,15 @@ def test_what_takes_long_to_import_is_not_imported_on_the_triggerers_event_loop(
     assert {name.partition(".")[0] for name in names} <= LIGHT
     assert "airflow_provider.amigocloud.watchers.monitor" not in names
     assert "airflow_provider.core.state.turns" in names  # imports on the loop are seen
+
+
+@pytest.mark.slow
+def test_the_first_call_of_a_hook_in_a_script_imports_nothing_heavy_on_its_event_loop(
+    sandbox: Sandbox,
+) -> None:
+    connections = {f"AIRFLOW_CONN_{name.upper()}": text for name, text in sandbox.connections.items()}
+    command = [sys.executable, "-m", "tests.support.first_call_imports"]
+    env = {**os.environ, **connections}
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=env, check=True)
+    names = json.loads(done.stdout.splitlines()[-1])
+    assert {name.partition(".")[0] for name in names} <= LIGHT - {"airflow", "asgiref"}

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from airflow_provider.amigocloud.export.sources import Source
     from airflow_provider.amigocloud.hooks import AmigoCloudHook
     from airflow_provider.amigocloud.pagination import Column, Page
+    from airflow_provider.core.reports.report import Report
 
 
 class RowCounter:
@@ -83,6 +84,7 @@ def export(
     file_format: Format,
     increment: Increment | None = None,
     part: Part | None = None,
+    report: Report | None = None,
 ) -> dict[str, Any]:
     """Write all rows of a source into a file, and return the manifest.
 
@@ -94,6 +96,7 @@ def export(
     :param file_format: format of the file.
     :param increment: drops the rows that were exported before; None writes all.
     :param part: the part of a plan that the rows are.
+    :param report: observes the rows, and is written after the file; None for none.
     :raises IncompleteExportError: when the rows differ from the service's count, or changed meanwhile; an
         existing file stays as it is.
     """
@@ -106,6 +109,8 @@ def export(
                 new = increment.new_rows(page) if increment else page
                 writer.write(new)
                 written += len(new.rows)
+                if report is not None:
+                    report.add_lines(new.lines())
         counter.check()
         if increment is not None:
             increment.finish(hook.log)
@@ -123,7 +128,8 @@ def export(
         seconds=round(time.monotonic() - started, 3),
         **more,
     )
-    return log_manifest(result, hook.log)
+    log_manifest(result, hook.log)
+    return report.finish(result) if report is not None else result
 
 
 def _names(columns: list[Column] | None) -> str:

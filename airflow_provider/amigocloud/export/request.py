@@ -29,6 +29,7 @@ _SCALARS = {
     "page_size": Scalar("integer", least=1),
     "concurrency": Scalar("integer", optional=True, least=1),
     "full_refresh": Scalar("boolean"),
+    "report": Scalar("boolean"),
 }
 _SOURCES = ("sql", "dataset", "url", "saved_query")
 _NUMBER = re.compile(r"[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?")

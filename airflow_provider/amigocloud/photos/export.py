@@ -19,6 +19,7 @@ from airflow_provider.amigocloud.photos.download import path_of, save_photo
 from airflow_provider.amigocloud.photos.galleries import Gallery, Photo
 from airflow_provider.amigocloud.photos.index import COLUMNS, PhotoIndex, read_rows, row_of, write_rows
 from airflow_provider.core.files.manifest import PROGRESS_SECONDS, manifest
+from airflow_provider.core.reports.report import Report, observed_lines
 from airflow_provider.core.state.identity import fingerprint
 from airflow_provider.errors import IncompleteExportError, InputError
 
@@ -45,6 +46,7 @@ class PhotoExport:
     :param identity: what identifies the task instance, so that its next attempt finds what this one did.
     :param concurrency: photos that are downloaded at once.
     :param log: receives the lines.
+    :param report: observes the rows of the list, and is written after it; None for none.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class PhotoExport:
         identity: Sequence[str],
         concurrency: int,
         log: Logger | logging.Logger,
+        report: Report | None = None,
     ) -> None:
         self._hook = hook
         self._dataset = dataset
@@ -62,6 +65,7 @@ class PhotoExport:
         self._parts = f"{folder}.unfinished-{fingerprint([dataset, *identity])}"
         self._concurrency = concurrency
         self._log = log
+        self._report = report
         self._stop = threading.Event()
         self._progress_at = time.monotonic()
         self._new = self._number = 0
@@ -204,12 +208,14 @@ class PhotoExport:
                 " again",
                 *(self._missing_count, ", ".join(self._missing), more),
             )
-        file, rows = write_rows(f"{self._folder}{LIST}", index.rows())
+        file, rows = write_rows(f"{self._folder}{LIST}", observed_lines(index.rows(), self._report))
         for number in range(self._number):
             ObjectStoragePath(self._part(number)).unlink(missing_ok=True)
         with suppress(OSError):  # Object storage has no folders.
             ObjectStoragePath(self._parts).rmdir()
         found = manifest(file, file_format="jsonl", rows=rows, columns=COLUMNS)
+        if self._report is not None:
+            found = self._report.finish(found)
         return {
             **found,
             "sha256": file.sha256,

@@ -35,6 +35,8 @@ class AmigoCloudExportPhotosOperator(BaseOperator):
     :param incremental: whether to download only photos that the list in the folder does not have. Files of
         photos that were deleted in the service stay (templated).
     :param concurrency: photos to download at once, 1 to 32 (templated).
+    :param report: whether to write a page about the list beside it, see ``docs/reports.md``. The result has
+        its path as ``report`` (templated).
     :param amigocloud_conn_id: id of the Airflow connection. Photos are redirects to a bucket, whose host
         belongs into the extra ``allowed_hosts`` (templated).
     """
@@ -44,6 +46,7 @@ class AmigoCloudExportPhotosOperator(BaseOperator):
         "output_path",
         "incremental",
         "concurrency",
+        "report",
         "amigocloud_conn_id",
     )
     ui_color = "#d7ecd9"
@@ -55,6 +58,7 @@ class AmigoCloudExportPhotosOperator(BaseOperator):
         output_path: str,
         incremental: bool | str = False,
         concurrency: int | str = 8,
+        report: bool | str = False,
         amigocloud_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
     ) -> None:
@@ -63,6 +67,7 @@ class AmigoCloudExportPhotosOperator(BaseOperator):
         self.output_path = output_path
         self.incremental = incremental
         self.concurrency = concurrency
+        self.report = report
         self.amigocloud_conn_id = amigocloud_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -76,12 +81,17 @@ class AmigoCloudExportPhotosOperator(BaseOperator):
         from airflow_provider.amigocloud.photos.export import LIST, PhotoExport
         from airflow_provider.amigocloud.photos.galleries import read_galleries
         from airflow_provider.core.files.storage import ensure_writable
+        from airflow_provider.core.reports.report import Subject, open_report
+        from airflow_provider.core.reports.rows import Focus
         from airflow_provider.core.state.identity import task_identity
         from airflow_provider.errors import InputError
 
         dataset = self._check_arguments()
         folder = f"{self.output_path.rstrip('/')}/"
         ensure_writable(f"{folder}{LIST}")
+        source = f"AmigoCloud, connection {self.amigocloud_conn_id}, photos of dataset {dataset}"
+        subject = Subject(f"Photos of dataset {dataset}", source, Focus(types=("gallery_name",)))
+        report = open_report(self, context, f"{folder}{LIST}", subject)
         started = time.monotonic()
         with AmigoCloudHook(self.amigocloud_conn_id) as hook:
             hook.need_project()
@@ -91,7 +101,7 @@ class AmigoCloudExportPhotosOperator(BaseOperator):
             self.log.info("Reading the photos of %s", ", ".join(f"'{one.name}'" for one in galleries))
             concurrency = cast("int", self.concurrency)
             identity = task_identity(cast("Any", context))
-            export = PhotoExport(hook, dataset, folder, identity, concurrency, self.log)
+            export = PhotoExport(hook, dataset, folder, identity, concurrency, self.log, report)
             result = export.run(galleries, incremental=cast("bool", self.incremental))
             result |= {
                 "requests": hook.requests,
@@ -112,6 +122,7 @@ class AmigoCloudExportPhotosOperator(BaseOperator):
 
         scalars = {
             "incremental": Scalar("boolean"),
+            "report": Scalar("boolean"),
             "concurrency": Scalar("integer", least=1, most=MOST_AT_ONCE),
         }
         problems = [

@@ -9,7 +9,12 @@ from airflow_provider.amigocloud.api import dataset_number
 from airflow_provider.amigocloud.sync.execute import WriteOptions
 from airflow_provider.amigocloud.sync.progress import Progress
 from airflow_provider.amigocloud.values import path_problems, problems_of, text_problems
-from airflow_provider.core.arguments import check_choice, check_exactly_one, check_without
+from airflow_provider.core.arguments import (
+    check_choice,
+    check_exactly_one,
+    check_rendered,
+    check_without,
+)
 from airflow_provider.core.input.scalars import Scalar, read_scalars
 from airflow_provider.core.sync.limits import Limits
 from airflow_provider.core.sync.paths import read_paths
@@ -64,10 +69,8 @@ def _problems(task: Any) -> list[str]:
     problems = read_paths(task, "plan_output", "plan")
     problems += problems_of("dataset", lambda: dataset_number(task.dataset))
     problems += path_problems(task.key, "key")
-    if task.restore == "None":
-        task.restore = None
     if task.restore is not None:
-        problems += text_problems(task.restore, "restore")
+        problems += check_rendered("restore", task.restore) or text_problems(task.restore, "restore")
     problems += read_scalars(task, _SCALARS)
     problems += check_choice("mode", task.mode, ("plan", "apply"))
     problems += check_choice("missing", task.missing, ("ignore", "delete"))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from functools import cached_property
 from typing import Any
 from uuid import UUID
@@ -17,7 +18,9 @@ from airflow_provider.amigocloud.pagination import Column
 from airflow_provider.amigocloud.sync.geometry import fitted, in_degrees, read_geometry, read_stored
 from airflow_provider.amigocloud.values import KEY
 from airflow_provider.core.input.values import (
+    JsonNumber,
     UnreadableValueError,
+    exact_number,
     normal_key,
     read_boolean,
     read_integer,
@@ -52,6 +55,8 @@ _BITS = {"smallint": 16, "integer": 32}
 _MAX_DIGITS = 400
 """Maximum characters of a number as text: no type holds more digits."""
 
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
+
 _UUID = re.compile(r"(?i)(?:urn:uuid:)?(\{?[0-9a-f]{4}(?:-?[0-9a-f]{4}){7}\}?)")
 """A UUID in any form that PostgreSQL or a library writes."""
 
@@ -67,6 +72,8 @@ class Field:
     :param nullable: whether it may be null.
     :param max_length: maximum characters of a text; None for no limit.
     :param geometry_type: declared type of its geometries; empty for any.
+    :param is_rounded: whether the rows have floats for exact numbers: a float then is each number that is
+        nearest to it, because it cannot tell further digits.
     """
 
     name: str
@@ -74,6 +81,7 @@ class Field:
     nullable: bool = True
     max_length: int | None = None
     geometry_type: str = ""
+    is_rounded: bool = False
 
     @cached_property
     def kind(self) -> str:
@@ -130,9 +138,12 @@ class Field:
         if found == wanted and isinstance(found, bool) == isinstance(wanted, bool):
             return True
         try:
-            return bool(self._normal(found) == self._held(wanted))
+            normal, held = self._normal(found), self._held(wanted)
         except UnreadableValueError:
             return False
+        if self.is_rounded and isinstance(normal, str) and isinstance(held, float):
+            normal = float(normal)
+        return bool(normal == held)
 
     def key_text(self, value: Any) -> str | None:
         """Return a value of the key field as text, equal for equal keys; None for null.
@@ -245,13 +256,19 @@ def _read_integer(value: Any) -> int:
     return read_integer(value)
 
 
-def _read_exact(value: Any) -> int | float:
-    """Return a number; a whole one of a text with all its digits."""
-    with suppress(UnreadableValueError):
-        value = _read_integer(value) if isinstance(value, str) else value
-    if isinstance(value, int) and not -(2**63) <= value < 2**64:
-        raise UnreadableValueError("is a whole number of more than 64 bits")
-    return _read_double(value)
+def _read_exact(value: Any) -> int | float | str:
+    """Return a number with all its digits: as text when no number of 64 bits has them."""
+    if isinstance(value, JsonNumber):
+        value = value.text
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        if len(value.strip()) > _MAX_DIGITS:
+            raise UnreadableValueError(
+                f"has {len(value)} characters, more than any number that the field holds"
+            )
+        value = Decimal(value.strip())
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = Decimal(value)
+    return exact_number(value) if isinstance(value, Decimal) else _read_double(value)
 
 
 def _read_double(value: Any) -> int | float:
@@ -302,6 +319,19 @@ class Schema:
             field = self.fields.get(column.name)
             if field and field.kind == "double" and _KINDS.get(column.type.lower()) == "real":
                 self.fields[column.name] = replace(field, type=column.type)
+
+    def note_floats(self, names: Iterable[str]) -> None:
+        """Note the exact numbers for which the rows have floats.
+
+        :param names: names of fields.
+        """
+        for name in names:
+            self.fields[name] = replace(self.fields[name], is_rounded=True)
+
+    @property
+    def exact(self) -> frozenset[str]:
+        """Names of the fields whose numbers may have more digits than one of 64 bits."""
+        return frozenset(name for name, field in self.fields.items() if field.kind == "number")
 
     @cached_property
     def geometry(self) -> str | None:

@@ -89,6 +89,7 @@ class AmigoCloudSyncDatasetOperator(RowOperator):
         *RowOperator.ROW_FIELDS,
         *RowOperator.SQL_FIELDS,
     )
+    long_decimals = "keep"
     ui_color = "#d7ecd9"
 
     def __init__(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from decimal import Decimal
+from typing import Any, TypedDict
 from urllib.parse import quote
+
+import msgspec
 
 from airflow_provider.amigocloud import api
 from airflow_provider.amigocloud.export.checkpoint import NoCheckpoint
@@ -18,6 +21,7 @@ from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.pagination import Page, Row, quoted_name, walk
 from airflow_provider.amigocloud.sync.fields import Schema
 from airflow_provider.amigocloud.values import KEY
+from airflow_provider.core.input.values import SHORT, UnreadableValueError, exact_number
 
 MAX_LIST_BYTES = 2200
 """Maximum percent-encoded bytes of the keys in a query, so that it is short enough for a URL."""
@@ -40,6 +44,8 @@ class DatasetReader:
         self.columns: list[str] | None = None
         self.schema: Schema | None = None
         self.rows = 0
+        self._exact: frozenset[str] = frozenset()
+        self._decoder: msgspec.json.Decoder[Any] | None = None
 
     def all_rows(self, fixed: FixedState | None = None) -> Iterator[list[Row]]:
         """Yield all rows of one state, page by page; ``state`` is its hash once the first page is there.
@@ -55,7 +61,7 @@ class DatasetReader:
             self.state = source.state
             self.columns = [column.name for column in page.columns] if page.columns else None
             self._learn(page)
-            yield page.decoded()
+            yield self._decoded(page)
         counter.check()
         self.rows = counter.rows
 
@@ -78,12 +84,38 @@ class DatasetReader:
         rows: list[Row] = []
         for page in walk(self._hook.send, call):
             self._learn(page)
-            rows += page.decoded()
+            rows += self._decoded(page)
+        return rows
+
+    def _decoded(self, page: Page) -> list[Row]:
+        """Return a page's rows: numbers of exact fields as text where a float does not have all digits."""
+        rows = page.decoded()
+        exact = self.schema.exact if self.schema is not None else frozenset()
+        if not exact:
+            return rows
+        if exact != self._exact or self._decoder is None:
+            shape = TypedDict("shape", dict.fromkeys(exact, msgspec.Raw), total=False)  # type: ignore[misc]
+            self._exact, self._decoder = exact, msgspec.json.Decoder(shape)
+        # A second pass, for the numbers only, is faster than a hook for all floats.
+        for row, numbers in zip(rows, self._decoder.decode_lines(page.lines()), strict=True):
+            for name, raw in numbers.items():
+                if len(raw) > SHORT:
+                    row[name] = _number(raw, row[name])
         return rows
 
     def _learn(self, page: Page) -> None:
         if self.schema is not None:
             self.schema.learn(page.columns or ())
+
+
+def _number(raw: bytes, read: Any) -> Any:
+    """Return a number of JSON with all its digits; any other value as it was read."""
+    if not isinstance(read, (int, float)):
+        return read
+    try:
+        return exact_number(Decimal(bytes(raw).decode()))
+    except UnreadableValueError:
+        return read
 
 
 def _lists(ids: Iterable[str], keys: Iterable[Any], key: str) -> Iterator[tuple[str, Sequence[str]]]:

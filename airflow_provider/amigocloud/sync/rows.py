@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from itertools import chain
 from typing import Any
+
+import msgspec
 
 from airflow_provider.amigocloud.sync.fields import Field, Schema
 from airflow_provider.amigocloud.sync.store import SyncStore
@@ -15,6 +19,7 @@ from airflow_provider.core.input.conditions import refuse_rendered_list
 from airflow_provider.core.input.problems import Problems, nearest
 from airflow_provider.core.input.values import (
     ABSENT,
+    JsonNumber,
     UnreadableValueError,
     ValueReader,
     normal_key,
@@ -23,6 +28,22 @@ from airflow_provider.core.input.values import (
 from airflow_provider.errors import InputError
 
 _VALUES = ValueReader()
+
+
+class JsonReader:
+    """Decoder of a source's JSON that keeps the digits of numbers.
+
+    ``used`` tells whether the rows come from JSON, whose numbers have no other digits than those.
+    """
+
+    def __init__(self) -> None:
+        self.used = False
+        self._decode = msgspec.json.Decoder(float_hook=JsonNumber.read).decode
+
+    def __call__(self, data: bytes) -> Any:
+        """Return the value of a JSON text."""
+        self.used = True
+        return self._decode(data)
 
 
 def new_id(dataset: str, key_field: str, key: str, attempt: int = 0) -> str:
@@ -39,18 +60,21 @@ def new_id(dataset: str, key_field: str, key: str, attempt: int = 0) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
-def open_rows(source: object, subject: str, options: RowOptions, fields: Iterable[str]) -> Iterator[Any]:
+def open_rows(
+    source: object, subject: str, options: RowOptions, fields: Iterable[str], json: JsonReader
+) -> Iterator[Any]:
     """Yield the rows of a source with their numbers; its first row is read at once, before any request.
 
     :param source: see :func:`airflow_provider.core.files.row_source.read_source`.
     :param subject: the argument that it comes from.
     :param options: how the rows are read.
     :param fields: names of fields, in which a query's columns may differ by case.
+    :param json: decodes the JSON of files.
     :raises InputError: when the source cannot be read.
     """
     if isinstance(source, list):
         source = [row if isinstance(row, Mapping) else {_NO_OBJECT: type(row).__name__} for row in source]
-    rows = read_source(source, subject, options, geo=True, flatten=flat_feature, fields=fields)
+    rows = read_source(source, subject, options, json, geo=True, flatten=flat_feature, fields=fields)
     if is_query(source):
         return rows
     first = list(_first_of(rows))
@@ -83,14 +107,22 @@ class RowReader:
     :param schema: fields of the dataset.
     :param key: name of the key.
     :param defaults: fields for rows that do not have them.
+    :param json: tells whether the rows come from JSON.
     :raises InputError: when the defaults are no valid fields.
+
+    ``floats`` are the names of exact fields for which rows have floats, that tell 64 bits only.
     """
 
-    def __init__(self, schema: Schema, key: str, defaults: object = None) -> None:
+    def __init__(
+        self, schema: Schema, key: str, defaults: object = None, json: JsonReader | None = None
+    ) -> None:
         self._schema = schema
+        self._json = json or JsonReader()
+        self.floats: set[str] = set()
         self.key = key
         self._alias = schema.geometry if schema.geometry and "geometry" not in schema.fields else None
         self._defaults = self._read_defaults(defaults)
+        self.floats.clear()  # The floats of a task's code are the numbers that it says.
 
     def read(self, row: Mapping[Any, Any]) -> tuple[str, dict[str, Any], list[str]]:
         """Return text of the key, fields and problems of a row.
@@ -142,9 +174,14 @@ class RowReader:
     def _value(self, field: Field, value: Any) -> Any:
         if field.kind == "geometry" and not _is_absent(value):
             return field.read(value)
+        is_exact = field.kind == "number" and isinstance(value, (Decimal, JsonNumber))
+        if is_exact and math.isfinite(value):
+            return field.read(value)
         read = _VALUES.read(value)
         if read is ABSENT:
             return ABSENT
+        if field.kind == "number" and isinstance(read, float) and not self._json.used:
+            self.floats.add(field.name)
         if read is None:
             if not field.nullable or field.name == self.key:
                 raise UnreadableValueError("is null, which the field may not be")

@@ -18,7 +18,7 @@ from airflow_provider.amigocloud.sync.fields import Schema
 from airflow_provider.amigocloud.sync.page import page
 from airflow_provider.amigocloud.sync.progress import Progress
 from airflow_provider.amigocloud.sync.reading import DatasetReader
-from airflow_provider.amigocloud.sync.rows import RowReader, open_rows, store_rows
+from airflow_provider.amigocloud.sync.rows import JsonReader, RowReader, open_rows, store_rows
 from airflow_provider.amigocloud.sync.status import CHANGED, StateWatch, StatusCheck
 from airflow_provider.amigocloud.sync.store import SyncStore
 from airflow_provider.amigocloud.values import KEY
@@ -77,14 +77,15 @@ class Sync:
         :return: the plan, and the number of rows of the source.
         :raises InputError: with all problems of all rows, unless invalid rows are skipped.
         """
-        subject = subject_of(source, "source")
+        subject, json = subject_of(source, "source"), JsonReader()
         # The first rows of a list or a file are read before any request; a query has been run already.
-        rows = None if is_query(source) else open_rows(source, subject, self.options, ())
+        rows = None if is_query(source) else open_rows(source, subject, self.options, (), json)
         schema = self._read_schema()
-        rows = open_rows(source, subject, self.options, schema.fields) if rows is None else rows
+        rows = open_rows(source, subject, self.options, schema.fields, json) if rows is None else rows
         problems = Problems(subject)
-        reader = RowReader(schema, self.key, self.defaults)
+        reader = RowReader(schema, self.key, self.defaults, json)
         count = store_rows(rows, reader, self.store, self.dataset, problems)
+        schema.note_floats(reader.floats)
         if not self.skip_bad:
             problems.raise_if_any()
         self._await_earlier_job()

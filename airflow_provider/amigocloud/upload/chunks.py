@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.amigocloud.uploads import Chunks
@@ -20,13 +21,16 @@ class StoredChunks(Chunks):
     it was not completed. When it may have been, and its dataset is a new one, no other dataset is created.
 
     :param submission: the chunks as the task's state store has them.
-    :param creates: whether the upload creates a dataset.
+    :param creates: whether the upload creates a dataset, or adds to one: it must not be completed twice.
+    :param intend: called right before the request after which a dataset may exist.
     :param log: receives a line when the upload starts over.
     """
 
-    def __init__(self, submission: Submission, creates: bool, log: Logger) -> None:
+    def __init__(
+        self, submission: Submission, creates: bool, intend: Callable[[], None], log: Logger
+    ) -> None:
         super().__init__()
-        self._submission, self._creates, self._log = submission, creates, log
+        self._submission, self._creates, self._intend, self._log = submission, creates, intend, log
         self._note: dict[str, Any] = {}
         self._has_same = False
         # Versions before 0.2 stored no checksum.
@@ -57,6 +61,16 @@ class StoredChunks(Chunks):
         self._log.info("The content has changed since an earlier attempt began to send it; starting over")
         return ""
 
+    def gone(self, name: str) -> None:
+        """Return when the content replaces that of a dataset: it may be sent twice.
+
+        :param name: name of the file.
+        :raises AmbiguousWriteError: when a dataset may exist that another upload would create again.
+        """
+        if self._creates:
+            super().gone(name)
+        self._log.info("The upload of an earlier attempt is gone; sending the content from its beginning")
+
     def started(self, upload_id: str) -> None:
         """Store the id of the upload."""
         self._has_same = True
@@ -64,10 +78,12 @@ class StoredChunks(Chunks):
 
     def completing(self) -> None:
         """Store that a dataset may exist from now on."""
+        self._intend()
         self._submission.created(self.upload_id, {**self._note, "completing": True})
 
     def whole(self) -> None:
-        """Forget the chunks of an earlier attempt: the content is sent in one request."""
+        """Forget the chunks of an earlier attempt; a dataset may exist from now on."""
+        self._intend()
         if self.upload_id:
             self._submission.renew()
 

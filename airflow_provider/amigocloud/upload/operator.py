@@ -68,7 +68,7 @@ class AmigoCloudUploadOperator(RowOperator):
         *RowOperator.ROW_FIELDS,
         *RowOperator.SQL_FIELDS,
     )
-    exact_decimals = True
+    long_decimals = "refuse"
     ui_color = "#d7ecd9"
 
     def __init__(
@@ -177,6 +177,12 @@ class AmigoCloudUploadOperator(RowOperator):
 
         return read_fields(self.options, None if dataset is None else str(dataset_number(dataset)))
 
+    @property
+    def _replaces(self) -> bool:
+        """Return whether the content replaces that of a dataset, so that it may be sent twice."""
+        action = self._fields(self.dataset)[0].get("dataset_write_action")
+        return self.dataset is not None and action == "overwrite"
+
     def _submission(self, context: Context, name: str = "upload") -> Submission:
         from airflow_provider.core.state.submission import Submission
 
@@ -194,13 +200,13 @@ class AmigoCloudUploadOperator(RowOperator):
         from airflow_provider.amigocloud.upload.chunks import StoredChunks
 
         what = "the rows" if self.source is None else f"'{self.source}'"
-        if submission.is_known and not earlier.remote_id and self.dataset is None:
+        if submission.is_known and not earlier.remote_id and not self._replaces:
             raise AmbiguousWriteError(
                 f"an earlier attempt uploaded {what}, but the id of its job is unknown; check"
                 " whether the dataset exists; a new run of the DAG uploads the file again"
             )
         hook.need_project()
-        chunks = StoredChunks(earlier, self.dataset is None, self.log)
+        chunks = StoredChunks(earlier, not self._replaces, submission.intend, self.log)
         with self._content(hook, options) as content:
             job = self._send(hook, content, submission, chunks)
         submission.created(job, None if content.rows is None else {"rows": content.rows})
@@ -215,11 +221,10 @@ class AmigoCloudUploadOperator(RowOperator):
         from airflow_provider.amigocloud.uploads import upload_open
 
         fields = {**self._fields(self.dataset)[0], **({} if content.rows is None else FIELDS)}
-        submission.intend()
         try:
             return upload_open(hook.send, content.file, content.name, fields, chunks)
         except AmbiguousWriteError as error:
-            if self.dataset is None and (chunks.may_be_complete or not chunks.upload_id):
+            if not self._replaces and (chunks.may_be_complete or not chunks.upload_id):
                 raise without_retry(error) from None
             raise
         except ProviderError:

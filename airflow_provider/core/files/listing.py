@@ -62,7 +62,8 @@ def find_files(
 
     :param source: path of a file, a wildcard (``…/part-*.parquet``; ``**`` for any folders; ``?`` and ``[…]``
         unless a file has just that name), a folder that ends in ``/``, with all folders in it, or a manifest.
-        Names that begin with ``_`` or ``.`` and copies in progress (``._COPYING_``) are skipped.
+        Names that begin with ``_`` or ``.``, copies in progress (``._COPYING_``) and the reports of exports
+        (``.report.html``) are skipped.
     :param subject: the argument's name, for errors.
     :param source_format: format of the files; None for what their names end in.
     :param complete: name of a file that is in the folder once all files are there, such as ``_SUCCESS``.

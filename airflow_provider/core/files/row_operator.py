@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.sdk import BaseOperator
 
@@ -68,8 +68,8 @@ class RowOperator(BaseOperator):
     SQL_FIELDS: ClassVar[tuple[str, ...]] = ("sql", "sql_conn_id", "parameters", "sql_timezone")
     """The arguments of a query, for ``template_fields``."""
 
-    exact_decimals: ClassVar[bool] = False
-    """Whether decimals of a query must keep all of their digits."""
+    long_decimals: ClassVar[Literal["round", "refuse", "keep"]] = "round"
+    """What happens to decimals of a query that a number of 64 bits does not hold exactly."""
 
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers: ClassVar[dict[str, str]] = {
@@ -117,18 +117,21 @@ class RowOperator(BaseOperator):
         :param problems: problems of the task's other arguments, which are raised with those of these ones.
         :raises InputError: with every problem.
         """
+        from airflow_provider.core.arguments import check_rendered
         from airflow_provider.core.files.row_source import RowOptions
         from airflow_provider.core.input.conditions import SUBJECT
         from airflow_provider.core.sql.query import query_problems
 
         given: dict[str, Any] = {name: getattr(self, name) for name in self.ROW_FIELDS}
-        # A template makes a text of None, too. As a limit or a marker it is one that was lost.
-        for name, value in given.items():
-            is_guard = name in ("min_rows", "complete")
-            if isinstance(value, str) and value in ("None", "") and not is_guard:
+        # A template makes a text of None, too: the default of what a file tells by itself.
+        for name in ("csv_delimiter", "encoding", "source_format", "hive"):
+            if isinstance(given[name], str) and given[name] in ("None", ""):
                 given[name] = None
+        lost = [problem for name in ("columns", "ignore") for problem in check_rendered(name, given[name])]
+        given = {**given, **dict.fromkeys(("columns", "ignore") if lost else ())}
         found = [
             *problems,
+            *lost,
             *query_problems(self.sql, self.sql_conn_id, self.parameters, self.sql_timezone),
             *_scalar_problems(given),
             *self._file_option_problems(given),
@@ -178,8 +181,8 @@ class RowOperator(BaseOperator):
         from airflow_provider.core.sql.query import Query, read_timezone
         from airflow_provider.core.sql.rows import read_query
 
-        zone, exact = read_timezone(self.sql_timezone), self.exact_decimals
-        query = Query(self.sql, str(self.sql_conn_id), self.parameters, zone, exact)
+        zone = read_timezone(self.sql_timezone)
+        query = Query(self.sql, str(self.sql_conn_id), self.parameters, zone, self.long_decimals)
         with hide_values(), read_query(query, self.log) as rows:
             yield rows
 

@@ -31,6 +31,12 @@ _MAX_DEPTH = 100
 _MAX_INTEGER = 2**64
 """Bound of integers that JSON encoders of the services keep exactly."""
 
+SHORT = 16
+"""Characters of a number of JSON up to which a float has the same digits."""
+
+_MAX_DIGITS = 400
+"""Maximum digits of a number: no type holds more."""
+
 _SHOWN = 60
 """Maximum characters of a value that an error repeats."""
 
@@ -233,6 +239,41 @@ def is_missing(value: Any) -> bool:
     except UnreadableValueError:
         return False
     return read is None or read is ABSENT
+
+
+class JsonNumber(float):
+    """A number of JSON with so many digits that a float may not hold all of them.
+
+    :param text: the digits.
+    """
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @classmethod
+    def read(cls, text: str) -> float:
+        """Return a number with a fraction; one of many digits with its text. A ``float_hook`` of msgspec."""
+        return float(text) if len(text) <= SHORT else cls(text)
+
+
+def exact_number(value: Decimal) -> int | float | str:
+    """Return a finite decimal as a number of JSON that has the same digits; as text when there is none.
+
+    Equal decimals have equal results.
+
+    :raises UnreadableValueError: when it has hundreds of digits.
+    """
+    if abs(value.adjusted()) > _MAX_DIGITS or len(value.as_tuple().digits) > _MAX_DIGITS:
+        raise UnreadableValueError(f"has more than {_MAX_DIGITS} digits")
+    if value == value.to_integral_value() and -_MAX_INTEGER // 2 <= value < _MAX_INTEGER:
+        return int(value)
+    number = float(value)
+    if Decimal(repr(number)) == value:
+        return number
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def check_exact(value: Decimal) -> None:

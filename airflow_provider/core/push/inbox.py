@@ -11,12 +11,28 @@ from typing import Any
 MAX_KEYS = 10_000
 """Maximum keys with unread values; more of them are found by a poll."""
 
+MAX_BYTES = 4 << 20
+"""Maximum bytes of all unread values, about; what is beyond them is found by a poll."""
+
+
+def _size(key: str, values: Mapping[str, Any]) -> int:
+    """Return about how many bytes a key with its values takes."""
+    return len(key) + sum(len(name) + _size_of(value) for name, value in values.items())
+
+
+def _size_of(value: Any) -> int:
+    if isinstance(value, (str, bytes)):
+        return len(value)
+    if isinstance(value, int):
+        return 8 + value.bit_length() // 8
+    return 8 if value is None or isinstance(value, float) else len(repr(value))
+
 
 class Inbox:
     """Values that arrive in a network thread, and are read by an event loop.
 
     A newer value of a key replaces an older one. ``poll_due`` is set when a poll must find what was pushed:
-    after a connection was made, and when more keys have values than are stored: then ``flooded`` is set, too,
+    after a connection was made, and when more has come than is stored: then ``flooded`` is set, too,
     and the poll may wait a little. Its result must be asked for after ``due_from``, in the loop's time.
     """
 
@@ -28,6 +44,7 @@ class Inbox:
         self._loop = asyncio.get_running_loop()
         self._lock = Lock()
         self._values: dict[str, dict[str, Any]] = {}
+        self._bytes = 0
         self._is_waking = False
         self._changed = asyncio.Event()
 
@@ -38,10 +55,11 @@ class Inbox:
         :param values: values by name.
         """
         with self._lock:
-            if key in self._values:
-                self._values[key].update(values)
-            elif len(self._values) < MAX_KEYS:
-                self._values[key] = dict(values)
+            before = self._values.get(key)
+            merged = {**(before or {}), **values}
+            size = self._bytes + _size(key, merged) - (0 if before is None else _size(key, before))
+            if (before is not None or len(self._values) < MAX_KEYS) and size <= MAX_BYTES:
+                self._values[key], self._bytes = merged, size
             else:
                 self.poll_due = self.flooded = True
                 self.due_from = self._loop.time()
@@ -70,7 +88,7 @@ class Inbox:
     def take(self) -> dict[str, dict[str, Any]]:
         """Return all unread values by key, and forget them."""
         with self._lock:
-            values, self._values = self._values, {}
+            values, self._values, self._bytes = self._values, {}, 0
         return values
 
     def __len__(self) -> int:

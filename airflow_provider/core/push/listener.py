@@ -68,7 +68,7 @@ class Subscription:
     :param names: values of the names in topics, such as the id of a space; None for the broker's.
     :param read: see :data:`ReadMessage`.
     :param inbox: receives the values.
-    :param log: receives what is wrong with this watcher's topics only.
+    :param log: receives what is wrong with the connection, and with this watcher's topics.
     """
 
     names: Mapping[str, str | None]
@@ -78,6 +78,7 @@ class Subscription:
     patterns: list[TopicPattern] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     repeats: Repeats = field(default_factory=Repeats)
+    knows_unreadable: bool = False
     context: Context = field(default_factory=copy_context)  # the log of a watcher belongs to its task
 
     def set_topics(self, broker: Broker) -> set[str]:
@@ -91,10 +92,12 @@ class Subscription:
         self.problems = [pattern.problem for pattern in patterns if pattern.problem]
         text = redact("; ".join(self.problems))[:1000]
         if text and self.repeats.is_due(text):
-            self.context.run(
-                self.log.error, "changes of this watcher's Things are found by polling: %s", text
-            )
+            self.write("error", "changes of this watcher's Things are found by polling: %s", text)
         return self.filters
+
+    def write(self, level: str, message: str, *arguments: Any) -> None:
+        """Write into the watcher's log, from any thread."""
+        self.context.copy().run(getattr(self.log, level), message, *arguments)
 
     @property
     def filters(self) -> set[str]:
@@ -117,21 +120,19 @@ class Subscription:
 class Listener:
     """The connection to a broker that the watchers of one Airflow connection share.
 
+    What is wrong with it is in the log of each watcher, once, and again after :data:`REPEATED_SECONDS`.
+
     :param load: see :data:`LoadBroker`.
-    :param log: receives what is wrong with the connection.
     """
 
-    def __init__(self, load: LoadBroker, log: Logger) -> None:
+    def __init__(self, load: LoadBroker) -> None:
         self.connects = 0
         self.messages = 0
         self.unreadable = 0
         self._load = load
-        self._log = log
         self._refused: set[str] = set()
         self._subscriptions: set[Subscription] = set()
         self._added = asyncio.Event()
-        self._logged: tuple[str, float] = ("", 0.0)
-        self._repeats = Repeats()
         self._delays, self._refused_delays = backoff_delays(), _refused_delays()
         self._task = asyncio.get_running_loop().create_task(self._serve())
 
@@ -209,9 +210,9 @@ class Listener:
     def _note_connected(self, broker: Broker, new: list[Subscription], subscribed: set[str]) -> None:
         for subscription in new:
             subscription.inbox.set_connected(True, whole=subscription.is_whole(subscribed))
-        if new and self._repeats.is_due("connected"):
-            self._log.info("values are pushed by the broker %s", broker.url)
-            self._logged = ("connected", _now())
+        for subscription in new:
+            if subscription.repeats.is_due("connected"):
+                subscription.write("info", "values are pushed by the broker %s", broker.url)
         self.connects += bool(new)
 
     def _note_broken(self) -> None:
@@ -219,23 +220,23 @@ class Listener:
             subscription.inbox.set_connected(False)
 
     def _log_refused(self, broker: Broker) -> None:
-        if new := [topic for topic in sorted(self._refused) if self._repeats.is_due(("refused", topic))]:
-            self._log.error(
-                "the broker %s refuses subscriptions, so that changes of these topics are found by polling"
-                " only; check its access list and the topics of the connection: %s",
-                broker.url,
-                ", ".join(new)[:300],
-            )
+        for one in self._subscriptions:
+            refused = sorted(self._refused & one.filters)
+            if new := [topic for topic in refused if one.repeats.is_due(("refused", topic))]:
+                one.write(
+                    "error",
+                    "the broker %s refuses subscriptions, so that changes of these topics are found by"
+                    " polling only; check its access list and the topics of the connection: %s",
+                    broker.url,
+                    ", ".join(new)[:300],
+                )
 
     def _log_problem(self, error: Exception, delay: float, *, is_refused: bool) -> None:
-        text = redact(str(error))
-        if not self._repeats.is_due(text):
-            return
-        self._logged = (text, _now())
-        write = self._log.error if is_refused else self._log.warning
-        write(
-            "no values are pushed, changes are found by polling only; next attempt in %.1f s: %s", delay, text
-        )
+        text, level = redact(str(error)), "error" if is_refused else "warning"
+        message = "no values are pushed, changes are found by polling only; next attempt in %.1f s: %s"
+        for subscription in self._subscriptions:
+            if subscription.repeats.is_due(text):
+                subscription.write(level, message, delay, text)
 
     # -- messages, in the network's thread
 
@@ -255,12 +256,15 @@ class Listener:
 
     def _log_unreadable(self, topic: str, error: Exception) -> None:
         self.unreadable += 1
-        if self.unreadable == 1:
-            self._log.warning(
-                "a message cannot be read and is ignored, as are later ones like it; topic %r: %s",
-                redact(topic)[:200],
-                redact(str(error))[:200],
-            )
+        for one in self._subscriptions:
+            if not one.knows_unreadable:
+                one.knows_unreadable = True
+                one.write(
+                    "warning",
+                    "a message cannot be read and is ignored, as are later ones like it; topic %r: %s",
+                    redact(topic)[:200],
+                    redact(str(error))[:200],
+                )
 
 
 _listeners: WeakKeyDictionary[Any, dict[Hashable, Listener]] = WeakKeyDictionary()
@@ -284,7 +288,7 @@ async def subscribed(
     :param log: receives what is wrong with the connection.
     """
     listeners = _listeners.setdefault(asyncio.get_running_loop(), {})
-    listener = listeners.get(key) or listeners.setdefault(key, Listener(load, log))
+    listener = listeners.get(key) or listeners.setdefault(key, Listener(load))
     subscription = Subscription(names, read, Inbox(), log)
     listener.add(subscription)
     try:

@@ -44,14 +44,15 @@ class Query(NamedTuple):
     :param conn_id: id of the connection to the database.
     :param parameters: values for its placeholders, in the driver's form; None for none.
     :param timezone: the time zone of dates and times without one; None refuses them.
-    :param exact: whether decimals that a number of 64 bits does not hold exactly are unreadable.
+    :param long_decimals: what happens to decimals that a number of 64 bits does not hold exactly: ``round``,
+        ``refuse`` (they are unreadable), or ``keep``.
     """
 
     sql: str
     conn_id: str
     parameters: Any = None
     timezone: tzinfo | None = None
-    exact: bool = False
+    long_decimals: str = "round"
 
     @property
     def arguments(self) -> tuple[Any, ...]:

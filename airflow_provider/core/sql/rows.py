@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from decimal import Decimal
 from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
@@ -20,7 +21,7 @@ from airflow_provider.core.sql.database_hook import open_hook
 from airflow_provider.core.sql.failures import database_error, spool_error
 from airflow_provider.core.sql.query import Query
 from airflow_provider.core.sql.streaming import Result, open_result
-from airflow_provider.core.sql.values import DatabaseValueReader
+from airflow_provider.core.sql.values import DatabaseValueReader, ExactDecimal
 from airflow_provider.errors import InputError, ProviderError
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ _NOT_OF_DATABASES = (ProviderError, MemoryError, AttributeError, NameError)
 
 _UNREADABLE = 1
 """Code of an unreadable value in the file."""
+
+_DECIMAL = 2
+"""Code of a decimal in the file."""
 
 
 class SqlRows:
@@ -100,11 +104,14 @@ class SqlRows:
 def _encode_other(value: Any) -> Any:
     if isinstance(value, Unreadable):
         return msgspec.msgpack.Ext(_UNREADABLE, value.problem.encode())
+    if isinstance(value, ExactDecimal):
+        return msgspec.msgpack.Ext(_DECIMAL, str(value.number).encode())
     raise TypeError(type(value).__name__)
 
 
-def _decode_other(_: int, data: memoryview) -> Any:
-    return Unreadable(bytes(data).decode())
+def _decode_other(code: int, data: memoryview) -> Any:
+    text = bytes(data).decode()
+    return Decimal(text) if code == _DECIMAL else Unreadable(text)
 
 
 @contextmanager
@@ -134,7 +141,7 @@ def _read(hook: Any, query: Query, log: Logger) -> SqlRows:
         result = open_result(connection, hook, query, log)
         with closing(result.rows):
             rows = SqlRows(result.names, query.timezone)
-            reader = DatabaseValueReader(query.timezone, exact=query.exact)
+            reader = DatabaseValueReader(query.timezone, long_decimals=query.long_decimals)
             rows.add(map(reader.read_row, _logged(result.rows, log)))
         _report_lineage(hook, query, result, rows.count)
     except BaseException as error:

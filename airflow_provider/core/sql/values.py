@@ -20,7 +20,22 @@ from airflow_provider.core.sql.dates import NO_DATE
 
 _INTEGER_END = 2**63
 
+_INTEGER_DIGITS = 18
+"""Digits that each whole number of 64 bits has, less one."""
+
 _BINARY = (bytes, bytearray, memoryview)
+
+
+class ExactDecimal:
+    """A decimal with all of its digits, which msgspec would write as a text.
+
+    :param number: the decimal.
+    """
+
+    __slots__ = ("number",)
+
+    def __init__(self, number: Decimal) -> None:
+        self.number = number
 
 
 class DatabaseValueReader:
@@ -31,11 +46,13 @@ class DatabaseValueReader:
     problem only where the value is used: a column may be left out.
 
     :param timezone: the time zone of dates and times without one; None makes them unreadable.
-    :param exact: whether decimals with more digits than a number of 64 bits has are unreadable.
+    :param long_decimals: what happens to decimals with more digits than a number of 64 bits has: ``round``,
+        ``refuse`` (they are unreadable), or ``keep``, which returns each decimal with a fraction, and each of
+        more than 64 bits, as :class:`ExactDecimal`.
     """
 
-    def __init__(self, timezone: tzinfo | None = None, *, exact: bool = False) -> None:
-        self._exact = exact
+    def __init__(self, timezone: tzinfo | None = None, *, long_decimals: str = "round") -> None:
+        self._long_decimals = long_decimals
         self._naive = timezone is None
         self._reader = ValueReader(timezone, nan_is_absent=False)
         # Most values are of these types, for which the general way takes ten times as long.
@@ -84,9 +101,12 @@ class DatabaseValueReader:
         return _text(read) if isinstance(read, str) else read
 
     def _read_decimal(self, value: Decimal) -> Any:
+        if self._long_decimals == "keep" and value.is_finite():
+            is_short = value == value.to_integral_value() and value.adjusted() < _INTEGER_DIGITS
+            return int(value) if is_short else ExactDecimal(value)
         if value.is_finite() and value.adjusted() >= 20:
             raise UnreadableValueError("is a number of more than 64 bits; select it as text")
-        if self._exact:
+        if self._long_decimals == "refuse":
             check_exact(value)
         return self._reader.read(value)
 

@@ -86,10 +86,22 @@ def page_parts(title: str, fingerprint: str, parts: Iterable[str]) -> Iterator[s
     :param fingerprint: fingerprint of the plan.
     :param parts: the HTML of its content; empty parts are left out.
     """
+    return document_parts(page_prefix(fingerprint), title, parts)
+
+
+def document_parts(prefix: str, title: str, parts: Iterable[str], style: str = "") -> Iterator[str]:
+    """Yield the parts of a self-contained page in the style of plans.
+
+    :param prefix: its beginning: the document type, and the tag ``html``.
+    :param title: its title, as a text.
+    :param parts: the HTML of its content; empty parts are left out.
+    :param style: further CSS.
+    """
     title = escape(title)
-    yield f'{page_prefix(fingerprint)}<meta charset="utf-8"><title>{title}</title>'
+    yield f'{prefix}<meta charset="utf-8"><title>{title}</title>'
     yield f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-    yield f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style><main><h1>{title}</h1>'
+    yield '<meta name="viewport" content="width=device-width">'
+    yield f"<style>{_STYLE}{style}</style><main><h1>{title}</h1>"
     yield from filter(None, parts)
     yield "</main></html>"
 

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider.core.arguments import check_not_empty
+from airflow_provider.core.arguments import check_rendered
 
 
 def read_paths(task: Any, *names: str) -> list[str]:
-    """Read a task's paths that may be left out; return the problems.
-
-    The text of None, which a template makes, is None. An empty text is a path that was lost.
+    """Return the problems of a task's paths that may be left out: those that a template has lost.
 
     :param task: the task's operator.
     :param names: names of the arguments.
     """
-    problems: list[str] = []
-    for name in names:
-        path = getattr(task, name)
-        if path == "None":
-            setattr(task, name, None)
-        elif path is not None:
-            problems += check_not_empty(name, str(path).strip())
-    return problems
+    return [
+        problem
+        for name in names
+        if (path := getattr(task, name)) is not None
+        for problem in check_rendered(name, str(path))
+    ]

@@ -11,6 +11,7 @@ from airflow_provider.core.files.parquet import json_text
 from airflow_provider.core.files.storage import ensure_writable
 from airflow_provider.core.input.conditions import list_problems, raise_problems
 from airflow_provider.core.input.scalars import read_scalars
+from airflow_provider.core.reports.report import open_report
 from airflow_provider.core.state.watermark import Watermark
 from airflow_provider.errors import ApiError, InputError, NotFoundError
 from airflow_provider.iotstudio.conditions import incremental_problems
@@ -19,10 +20,13 @@ from airflow_provider.iotstudio.events.incremental import STATE, EventsWatermark
 from airflow_provider.iotstudio.events.reader import ThingEvents, declaring_things, read_things
 from airflow_provider.iotstudio.export.export import NewestTime, choose_format, export_rows
 from airflow_provider.iotstudio.export.history import EXPORT_SCALARS, Rows, Span
+from airflow_provider.iotstudio.export.report import events_subject
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_provider.core.reports.report import Report
 
 SCHEMA = {
     "thing_id": "text",
@@ -99,9 +103,10 @@ def run_export(task: Any, context: Context) -> dict[str, Any]:
         stored = Watermark(context, task.outlets, source, task.log, name=STATE, argument="incremental")
         watermark = EventsWatermark(stored, task.log, max(selection.lag or SHORTEST_LAG, SHORTEST_LAG))
     ensure_writable(task.output_path)
+    report = open_report(task, context, task.output_path, events_subject(task))
     span = selection.span if watermark is None else watermark.span(selection.span)
     with IoTStudioHook(task.iotstudio_conn_id, space=task.space) as hook:
-        result = export_events(hook, task.output_path, selection, span, watermark)
+        result = export_events(hook, task.output_path, selection, span, watermark, report)
     if watermark is not None:
         watermark.save(span, result["watermark"])
     return result
@@ -113,6 +118,7 @@ def export_events(
     selection: EventSelection,
     span: Span,
     watermark: EventsWatermark | None = None,
+    report: Report | None = None,
 ) -> dict[str, Any]:
     """Write one row per event, in the columns of :data:`SCHEMA`; return the manifest.
 
@@ -121,13 +127,14 @@ def export_events(
     :param selection: the Things and events.
     :param span: the time span of the events.
     :param watermark: leaves out what earlier runs have exported; None for a full export.
+    :param report: observes the rows, and is written after the file; None for none.
     :raises NotFoundError: when not one of the Things that were given by their ids is there.
     """
     things = _Things(hook, selection, watermark)
     newest = NewestTime()
     new_rows = None if watermark is None else watermark.new_rows
     pages = newest.pages(things.pages(span), new_rows)
-    result = export_rows(hook, output_path, pages, SCHEMA, _cells)
+    result = export_rows(hook, output_path, pages, SCHEMA, _cells, report=report)
     newest.log_future(hook)
     return {**result, **things.report(span), "watermark": newest.text or None}
 

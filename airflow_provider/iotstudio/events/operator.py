@@ -49,6 +49,8 @@ class IoTStudioExportEventsOperator(BaseOperator):
         during a run keeps its place, and its events are exported by a run in which it is back.
     :param lag: how late an event may show, as a ``timedelta`` or in seconds. Each incremental run reads so
         far back behind the watermark, and exports the events that no run has exported yet.
+    :param report: whether to write a page about the rows beside the file: counts, nulls, ranges, and what
+        changed since the last export, see ``docs/reports.md``. The result has its path as ``report``.
     :param space: id of the space; by default the connection's.
     :param iotstudio_conn_id: id of the Airflow connection.
     """
@@ -64,6 +66,7 @@ class IoTStudioExportEventsOperator(BaseOperator):
         "concurrency",
         "incremental",
         "lag",
+        "report",
         "space",
         "iotstudio_conn_id",
     )
@@ -81,6 +84,7 @@ class IoTStudioExportEventsOperator(BaseOperator):
         concurrency: int = 8,
         incremental: bool = False,
         lag: timedelta | float | None = None,
+        report: bool | str = False,
         space: str | None = None,
         iotstudio_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
@@ -96,6 +100,7 @@ class IoTStudioExportEventsOperator(BaseOperator):
         self.concurrency = concurrency
         self.incremental = incremental
         self.lag = lag
+        self.report = report
         self.space = space
         self.iotstudio_conn_id = iotstudio_conn_id
 

@@ -14,6 +14,7 @@ from airflow_provider.core.files.manifest import ProgressLog, log_manifest, mani
 from airflow_provider.core.files.parquet import TypedParquetWriter, json_text
 from airflow_provider.core.files.spool import Spool
 from airflow_provider.core.files.writers import CsvWriter, JsonLinesWriter, RowWriter
+from airflow_provider.core.reports.report import Report, observed
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.actions import CLOCK_SKEW
 from airflow_provider.iotstudio.export.coverage import Coverage
@@ -49,7 +50,12 @@ def choose_format(output_path: str) -> Format:
 
 
 def export_things(
-    hook: IoTStudioHook, output_path: str, *, category: str | None, filters: Mapping[str, Any] | None
+    hook: IoTStudioHook,
+    output_path: str,
+    *,
+    category: str | None,
+    filters: Mapping[str, Any] | None,
+    report: Report | None = None,
 ) -> dict[str, Any]:
     """Write one row per Thing (its description, then its current values); return the manifest.
 
@@ -57,9 +63,11 @@ def export_things(
     :param output_path: a path or URL.
     :param category: only Things of this category.
     :param filters: condition by property name, as the API writes it.
+    :param report: observes the rows, and is written after the file; None for none.
     """
     columns = ThingColumns(category)
-    pages = ([columns.row(thing)] for thing in _list_whole(hook, category, api.filters(filters)))
+    rows_of_things = ([columns.row(thing)] for thing in _list_whole(hook, category, api.filters(filters)))
+    pages = observed(rows_of_things, report)
 
     def write(file: AtomicFile, file_format: Format) -> tuple[int, list[str]]:
         if file_format.name == "jsonl":
@@ -68,7 +76,7 @@ def export_things(
             rows = _write_spooled(file, file_format, _log_progress(hook, pages), columns.schema)
         return rows, list(columns.schema())
 
-    result = _export(hook, output_path, write)
+    result = _export(hook, output_path, write, report=report)
     if filters and not result["rows"]:
         log_unknown_properties(hook, filters, category)
     for name in columns.broken():
@@ -112,6 +120,7 @@ def export_history(
     *,
     with_hash: bool = False,
     may_be_empty: bool = False,
+    report: Report | None = None,
 ) -> dict[str, Any]:
     """Write one row per recorded value, in the columns of :data:`HISTORY_SCHEMA`; return the manifest.
 
@@ -124,6 +133,7 @@ def export_history(
     :param new_rows: returns the rows of a page that are to be exported; None for all.
     :param with_hash: whether the manifest has the file's hash.
     :param may_be_empty: whether not one of the histories need exist.
+    :param report: observes the rows, and is written after the file; None for none.
     """
     thing_ids = thing_ids_of(hook, selection)
     names = selection.properties
@@ -145,7 +155,9 @@ def export_history(
     )
 
     exported = newest.pages(pages, new_rows)
-    result = export_rows(hook, output_path, exported, HISTORY_SCHEMA, _history_cells, with_hash=with_hash)
+    result = export_rows(
+        hook, output_path, exported, HISTORY_SCHEMA, _history_cells, with_hash=with_hash, report=report
+    )
     newest.log_future(hook)
     missing = retention.report(len(thing_ids))
     counts = coverage.report(len(thing_ids))
@@ -160,6 +172,7 @@ def export_rows(
     cells: Callable[[Mapping[str, Any]], dict[str, Any]],
     *,
     with_hash: bool = False,
+    report: Report | None = None,
 ) -> dict[str, Any]:
     """Write rows whose columns are known before the first one; return the manifest.
 
@@ -169,10 +182,11 @@ def export_rows(
     :param schema: columns in Parquet by name; other formats have all but ``number``.
     :param cells: returns a row as Parquet has it.
     :param with_hash: whether the manifest has the file's hash.
+    :param report: observes the rows, and is written after the file; None for none.
     """
 
     def write(file: AtomicFile, file_format: Format) -> tuple[int, list[str]]:
-        exported = _log_progress(hook, pages)
+        exported = _log_progress(hook, observed(pages, report))
         if file_format.name != "parquet":
             columns = [name for name in schema if name != "number"]
             return _write_streamed(file, file_format, exported, columns), columns
@@ -181,7 +195,7 @@ def export_rows(
                 writer.write_rows(map(cells, rows))
         return writer.rows, list(schema)
 
-    return _export(hook, output_path, write, with_hash=with_hash)
+    return _export(hook, output_path, write, with_hash=with_hash, report=report)
 
 
 def thing_ids_of(hook: IoTStudioHook, selection: Selection) -> list[str]:
@@ -247,11 +261,13 @@ def _export(
     write: Callable[[AtomicFile, Format], tuple[int, list[str]]],
     *,
     with_hash: bool = False,
+    report: Report | None = None,
 ) -> dict[str, Any]:
     """Write a file; return the manifest.
 
     :param write: writes rows in a format; returns their number and the columns.
     :param with_hash: whether the manifest has the file's hash.
+    :param report: the report of the rows; None for none.
     """
     started, before = time.monotonic(), hook.requests
     file_format = choose_format(output_path)
@@ -266,7 +282,8 @@ def _export(
         seconds=round(time.monotonic() - started, 3),
         **({"sha256": file.sha256} if with_hash else {}),
     )
-    return log_manifest(made, hook.log)
+    log_manifest(made, hook.log)
+    return report.finish(made) if report is not None else made
 
 
 def _write_streamed(

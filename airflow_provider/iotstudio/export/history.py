@@ -44,6 +44,7 @@ BOUND_MARGIN = timedelta(milliseconds=1)
 EXPORT_SCALARS = {
     "concurrency": Scalar("integer", least=1, most=MAX_CONCURRENCY),
     "incremental": Scalar("boolean"),
+    "report": Scalar("boolean"),
     "lag": Scalar("seconds", optional=True, guard=True, above=0, most=MAX_LAG.total_seconds()),
 }
 """Arguments of exports from run to run."""

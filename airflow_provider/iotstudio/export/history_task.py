@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.files.storage import ensure_writable
 from airflow_provider.core.input.conditions import raise_problems
+from airflow_provider.core.reports.report import Report, open_report
 from airflow_provider.core.state.watermark import Watermark
 from airflow_provider.iotstudio.export.export import choose_format, export_history
 from airflow_provider.iotstudio.export.history import Rows, Selection, Span
 from airflow_provider.iotstudio.export.incremental import HISTORY_STATE, HistoryWatermark
 from airflow_provider.iotstudio.export.parts.part import HistoryPart
 from airflow_provider.iotstudio.export.parts.selection import output_path_of, read_selection, space_problems
+from airflow_provider.iotstudio.export.report import history_subject
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 
 if TYPE_CHECKING:
@@ -37,10 +39,11 @@ def run_export(task: Any, context: Context) -> dict[str, Any]:
         )
         watermark = HistoryWatermark(stored, task.log, selection.lag)
     ensure_writable(path)
+    report = open_report(task, context, path, history_subject(task, part))
     if watermark is None:
-        return _export(task, path, selection, selection.span, part=part)
+        return _export(task, path, selection, selection.span, part=part, report=report)
     span = watermark.span(selection.span)
-    result = _export(task, path, selection, span, watermark.new_rows)
+    result = _export(task, path, selection, span, watermark.new_rows, report=report)
     watermark.save(span, result["watermark"])
     return result
 
@@ -52,12 +55,15 @@ def _export(
     span: Span,
     new_rows: Callable[[Rows], Rows] | None = None,
     part: HistoryPart | None = None,
+    report: Report | None = None,
 ) -> dict[str, Any]:
     with IoTStudioHook(task.iotstudio_conn_id, space=task.space) as hook:
         if part is None:
-            return export_history(hook, path, selection, span, new_rows)
+            return export_history(hook, path, selection, span, new_rows, report=report)
         raise_problems(space_problems(part, hook.space))
         # The Things of a part may all be gone, or lack a property that those of other parts have.
         may_be_empty = part.is_listed or selection.properties is not None
-        result = export_history(hook, path, selection, span, with_hash=True, may_be_empty=may_be_empty)
+        result = export_history(
+            hook, path, selection, span, with_hash=True, may_be_empty=may_be_empty, report=report
+        )
         return {**result, **part.result(span, selection.properties)}

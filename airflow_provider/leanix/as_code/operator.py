@@ -32,7 +32,8 @@ class LeanIXPutConfigurationOperator(BaseOperator):
     differ, with their values; secrets are masked. Other configurations stay as they are.
 
     :param configuration: a configuration, the path of a JSON file that contains one or a list of them, the
-        path of a folder of such files (with ``/`` at its end) or a wildcard, or a list of all these. A
+        path of a folder of such files (with ``/`` at its end; what does not end in ``.json`` or ``.json.gz``,
+        and plans, are left out) or a wildcard, or a list of all these. A
         configuration with credentials belongs into a file, because Airflow shows a DAG's arguments in its UI.
         With ``plan`` it is needed only when it has secrets, which plans do not have.
     :param mode: ``plan`` writes the plan only, ``apply`` stores the configurations.
@@ -78,7 +79,7 @@ class LeanIXPutConfigurationOperator(BaseOperator):
 
         self._check_arguments()
         given, is_single = (
-            (None, False) if self.configuration is None else read_configurations(self.configuration)
+            (None, False) if self.configuration is None else read_configurations(self.configuration, self.log)
         )
         if self.plan_output:
             ensure_writable(self.plan_output, "plan_output")
@@ -95,12 +96,8 @@ class LeanIXPutConfigurationOperator(BaseOperator):
         from airflow_provider.core.input.conditions import raise_problems
         from airflow_provider.core.sync.paths import read_paths
 
-        # Without its path, a plan would be anything that is in the repository now.
-        is_lost = isinstance(self.plan, str) and self.plan.strip() == "None"
         problems = [*check_choice("mode", self.mode, MODES), *read_paths(self, "plan_output", "plan")]
-        if is_lost:
-            problems.append("'plan' is the text 'None', which a template made of a value that is not there")
-        elif self.configuration is None and self.plan is None:
+        if self.configuration is None and self.plan is None:
             problems.append("give 'configuration', or the path of a plan as 'plan'")
         raise_problems(problems)
 

@@ -13,8 +13,8 @@ import msgspec
 
 from airflow_provider.core.sync.document import SignedPlan
 from airflow_provider.errors import InputError, PlanRejectedError
-from airflow_provider.leanix.as_code.secrets import SecretMask, is_masked
 from airflow_provider.leanix.configurations import FieldChange, changes, key_of
+from airflow_provider.leanix.secret_mask import SecretMask, is_masked
 
 Operation = Literal["create", "update", "unchanged"]
 

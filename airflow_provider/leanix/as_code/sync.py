@@ -14,8 +14,8 @@ from airflow_provider.errors import PlanRejectedError, shorten
 from airflow_provider.leanix.api import read_claims, workspace_id_of
 from airflow_provider.leanix.as_code.page import page
 from airflow_provider.leanix.as_code.plan import Entry, Plan, count, is_stored
-from airflow_provider.leanix.as_code.secrets import SecretMask, raise_if_masked
 from airflow_provider.leanix.configurations import key_of
+from airflow_provider.leanix.secret_mask import SecretMask, raise_if_masked
 
 if TYPE_CHECKING:
     from airflow_provider.leanix.hooks import LeanIXHook

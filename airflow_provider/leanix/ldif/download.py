@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider.core.files.manifest import log_manifest
 from airflow_provider.core.input.conditions import raise_problems
 from airflow_provider.errors import IncompleteExportError, PermissionDeniedError, TransportError
 from airflow_provider.leanix import api
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from airflow_provider.core.files.formats import Format
     from airflow_provider.core.hook import ApiHook
     from airflow_provider.core.http.sync_transport import Stream
+    from airflow_provider.core.reports.report import Report
     from airflow_provider.leanix.tables.spool import ItemSpool
 
 _MAX_ATTEMPTS = 3
@@ -27,6 +30,7 @@ def save_results(
     output_path: str,
     output_format: str | None = None,
     ldif_path: str | None = None,
+    report: Report | None = None,
 ) -> dict[str, Any] | None:
     """Write the results of a run to a file or as tables; return the manifest, or None without results.
 
@@ -35,9 +39,21 @@ def save_results(
 
     :param output_format: for a path without ending, see ``choose_output``; of the tables in a folder.
     :param ldif_path: where the LDIF is kept beside the tables; None for nowhere.
+    :param report: observes the items, and is written after the files; None for none.
     """
     raise_problems(output_problems(output_path, output_format, ldif_path))
-    target = _Target(hook, run_id, output_path, output_format, ldif_path)
+    started, before = time.monotonic(), hook.requests
+    target = _Target(hook, run_id, output_path, output_format, ldif_path, report)
+    manifest = _download(hook, run_id, target)
+    if manifest is None:
+        return None
+    manifest["requests"] = hook.requests - before
+    manifest["seconds"] = round(time.monotonic() - started, 3)
+    log_manifest(manifest, hook.log)
+    return report.finish(manifest) if report is not None else manifest
+
+
+def _download(hook: ApiHook, run_id: str, target: _Target) -> dict[str, Any] | None:
     for attempts_left in reversed(range(_MAX_ATTEMPTS)):
         # Links are signed and expire soon, so each attempt requests a new one.
         url = hook.send(api.get_results_url(run_id))
@@ -67,12 +83,14 @@ class _Target:
         output_path: str,
         output_format: str | None,
         ldif_path: str | None,
+        report: Report | None,
     ) -> None:
         self._hook = hook
         self._run_id = run_id
         self._output_path = output_path
         self._output_format = output_format
         self._ldif_path = ldif_path
+        self._report = report
         if is_folder(output_path):
             from airflow_provider.leanix.tables.write import ensure_folder
 
@@ -80,6 +98,8 @@ class _Target:
 
     def save(self, stream: Stream) -> dict[str, Any]:
         """Write results; return the manifest."""
+        if self._report is not None:
+            self._report.restart()
         if is_folder(self._output_path):
             return self._save_tables(stream)
         output = choose_output(self._output_path, self._output_format)
@@ -97,7 +117,9 @@ class _Target:
                 output = choose_output(self._ldif_path)
                 copy = self._save_file(stream, self._ldif_path, output, spool)
             file_format = str(self._output_format)
-            found = write_tables(spool, self._output_path, file_format, self._run_id, self._hook.log)
+            found = write_tables(
+                spool, self._output_path, file_format, self._run_id, self._hook.log, self._report
+            )
         if copy is not None:
             found["ldif"] = {name: copy[name] for name in ("uri", "bytes", "sha256")}
         return found
@@ -123,6 +145,8 @@ class _Target:
                     target.write(_to_lines(items))
                 if spool is not None:
                     spool.add(items)
+                elif self._report is not None:
+                    self._report.add_lines(_to_lines(items))
 
             self._read(stream, write, None if output.name == "jsonl" else target.write)
         result = manifest(file, file_format=output.name, rows=rows, columns=["type", "id", "data"])

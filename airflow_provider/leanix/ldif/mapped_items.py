@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions
 from airflow_provider.core.input.problems import nearest
-from airflow_provider.core.input.values import ABSENT, UnreadableValueError, normal_key, shown, shown_value
+from airflow_provider.core.input.values import (
+    ABSENT,
+    UnreadableValueError,
+    check_exact,
+    normal_key,
+    shown,
+    shown_value,
+)
 from airflow_provider.errors import shorten
 from airflow_provider.leanix.ldif.items import ItemReader, decode_data
 from airflow_provider.leanix.ldif.mapping import Column, ItemMapping, Template, fill, fill_data
@@ -33,6 +41,7 @@ class MappedItemReader(ItemReader):
         self._missing = dict.fromkeys(self._columns)
         self._unnamed: dict[str, None] = {}
         self._knows_columns = False
+        self._unreadable: set[str] = set()
         self._renamed = {normal_key(name): field for name, field in (options.columns or {}).items()}
         self._ignored = set(map(normal_key, options.ignore or ()))
 
@@ -80,6 +89,7 @@ class MappedItemReader(ItemReader):
 
     def _read_columns(self, row: Mapping[Any, Any], problems: list[str]) -> dict[str, Any]:
         values: dict[str, Any] = {}
+        self._unreadable.clear()
         for name, value in row.items():
             column = self._columns.get(name) or self._column(name)
             if not column:
@@ -89,9 +99,12 @@ class MappedItemReader(ItemReader):
                 problems.append(f"has the column {column!r} twice, also as {shown(name)}")
                 continue
             try:
+                if isinstance(value, Decimal):
+                    check_exact(value)
                 values[column] = self._reader.read(value)
             except UnreadableValueError as problem:
                 problems.append(f"column {shown(name)} {problem}")
+                self._unreadable.add(column)
         return values
 
     def _column(self, name: Any) -> str:
@@ -110,6 +123,8 @@ class MappedItemReader(ItemReader):
     def _text(self, part: str, template: Template, values: Mapping[str, Any], problems: list[str]) -> Any:
         """Return an item's type or id; a number becomes a text."""
         given = fill(template, values)
+        if isinstance(template, Column) and template.name in self._unreadable:
+            return ABSENT  # Its value has a problem already.
         if given is ABSENT or given is None:
             where = f" (column {template.name!r})" if isinstance(template, Column) else ""
             problems.append(f"'{part}' is missing{where}")

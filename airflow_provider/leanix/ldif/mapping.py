@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider.core.arguments import check_rendered
 from airflow_provider.core.input.conditions import rendered_hint
 from airflow_provider.core.input.problems import nearest
 from airflow_provider.core.input.values import ABSENT, UnreadableValueError, ValueReader, normal_key, shown
@@ -74,6 +75,8 @@ def read_mapping(value: Any) -> tuple[ItemMapping | None, list[str]]:
 
     :param value: the argument: an object with ``type``, ``id`` and ``data``, or its JSON.
     """
+    if lost := check_rendered("mapping", value):
+        return None, lost
     given = _decoded(value)
     if given is None:
         return None, []
@@ -107,13 +110,11 @@ def mapping_problems(mapping: Any, *, has_rows: bool) -> list[str]:
 
 
 def _decoded(value: Any) -> Any:
-    """Return a mapping that a template has made JSON as an object; None for the text of None."""
+    """Return a mapping that a template has made JSON as an object."""
     import msgspec
 
     if not isinstance(value, str):
         return value
-    if value.strip() == "None":
-        return None
     try:
         return msgspec.json.decode(value)
     except (msgspec.DecodeError, RecursionError):

@@ -218,6 +218,10 @@ def _text_problems(name: str, value: Any, required: tuple[str, ...]) -> list[str
         return [f"header field '{name}' has {len(value)} characters, more than the {MAX_TEXT_LENGTH} allowed"]
     if not value.strip() and name != "description" and (value or name not in required):
         return [f"header field '{name}' is empty; leave it out for its default"]
+    if name == "lxVersion" and value.strip() == "None":
+        return [
+            f"header field '{name}' is the text 'None', which a template made of a value that is not there"
+        ]
     return []
 
 

@@ -10,6 +10,7 @@ from airflow_provider.leanix.runs.outcome import RunOutcome, raise_unless_succes
 from airflow_provider.leanix.runs.request import RunRequest
 
 if TYPE_CHECKING:
+    from airflow_provider.core.reports.report import Report
     from airflow_provider.leanix.hooks import LeanIXHook
 
 
@@ -48,11 +49,17 @@ class FinishOptions:
 
 
 def finish_run(
-    hook: LeanIXHook, run_id: str, status: str, request: RunRequest, options: FinishOptions
+    hook: LeanIXHook,
+    run_id: str,
+    status: str,
+    request: RunRequest,
+    options: FinishOptions,
+    report: Report | None = None,
 ) -> tuple[RunOutcome, dict[str, Any] | None]:
     """Return the outcome of a successful run, and the manifest of its results.
 
     :param status: the run's last status.
+    :param report: the report of the results; None for none.
     :raises RunFailedError: when the run counts as failed, or has no results although it exists for them.
     """
     outcome = read_outcome(hook, run_id, status)
@@ -74,4 +81,5 @@ def finish_run(
         seconds=options.results_seconds,
         required=request.is_export and not options.allow_no_results,
         ldif_path=options.ldif_path,
+        report=report,
     )

@@ -81,6 +81,7 @@ class LeanIXStartRunOperator(RowOperator):
     }
     scalars: ClassVar[Mapping[str, Scalar]] = START_SCALARS
     operator_extra_links = (LeanIXSyncLogLink(),)
+    long_decimals = "refuse"
     ui_color = "#d9e8f6"
 
     sync_log_url = ""

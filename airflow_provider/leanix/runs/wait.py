@@ -12,6 +12,7 @@ from airflow_provider.errors import ProviderError, RunFailedError
 from airflow_provider.leanix.api import ENDED, FINISHED, KNOWN_STATUSES, STOPPED
 
 if TYPE_CHECKING:
+    from airflow_provider.core.reports.report import Report
     from airflow_provider.leanix.hooks import LeanIXHook
 
 _STOP_SECONDS = 3.0
@@ -95,19 +96,21 @@ def download_results(
     seconds: float,
     required: bool,
     ldif_path: str | None = None,
+    report: Report | None = None,
 ) -> dict[str, Any] | None:
     """Download the results of a FINISHED run, which the service may provide with a delay.
 
     :param seconds: seconds for which the results are requested.
     :param required: whether a run without results counts as failed.
     :param ldif_path: where the LDIF is kept beside tables; None for nowhere.
+    :param report: observes the items, and is written after the files; None for none.
     :return: the file's manifest; None when there are no results.
     :raises RunFailedError: when there are none although they are required.
     """
     deadline = clock() + seconds
     for pause in intervals(_MAX_RESULTS_INTERVAL):
         manifest = hook.download_results(
-            run_id, output_path, output_format=output_format, ldif_path=ldif_path
+            run_id, output_path, output_format=output_format, ldif_path=ldif_path, report=report
         )
         if manifest is not None:
             return manifest

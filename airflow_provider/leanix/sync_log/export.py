@@ -18,6 +18,8 @@ from airflow_provider.core.files.writers import CsvWriter, JsonLinesWriter
 from airflow_provider.core.input.conditions import list_problems, raise_problems, text_condition
 from airflow_provider.core.input.scalars import Scalar, read_scalars
 from airflow_provider.core.input.values import UnreadableValueError, read_moment, shown
+from airflow_provider.core.reports.report import REPORT_SCALAR, Report, Subject, observed, open_report
+from airflow_provider.core.reports.rows import Focus
 from airflow_provider.errors import IncompleteExportError
 from airflow_provider.leanix.sync_items import STATUSES
 from airflow_provider.leanix.sync_log.increment import Increment, Progress
@@ -53,7 +55,7 @@ class Selection:
         :param task: the operator.
         :raises InputError: with every problem.
         """
-        problems = read_scalars(task, {"incremental": Scalar("boolean")})
+        problems = read_scalars(task, {"incremental": Scalar("boolean"), **REPORT_SCALAR})
         problems += _status_problems(task.statuses)
         since = None
         if empty := text_condition(task.since, "since"):
@@ -98,21 +100,35 @@ def run_export(task: Any, context: Context) -> dict[str, Any]:
         source = [task.leanix_conn_id, selection.statuses]
         progress = Progress(context, task.outlets, source, task.log)
     ensure_writable(task.output_path)
+    subject = Subject(
+        "Export of the sync log",
+        f"LeanIX, connection {task.leanix_conn_id}",
+        Focus(times=("createdAt",), types=("status", "type", "source")),
+        is_slice=selection.incremental,
+    )
+    report = open_report(task, context, task.output_path, subject)
     increment = Increment(selection.since, progress, task.log)
     with LeanIXHook(task.leanix_conn_id) as hook:
-        result = _export(hook, task.output_path, selection, increment)
+        result = _export(hook, task.output_path, selection, increment, report)
     increment.save()
     return {**result, "watermark": increment.until}
 
 
-def _export(hook: LeanIXHook, output_path: str, selection: Selection, increment: Increment) -> dict[str, Any]:
+def _export(
+    hook: LeanIXHook,
+    output_path: str,
+    selection: Selection,
+    increment: Increment,
+    report: Report | None = None,
+) -> dict[str, Any]:
     started, before = time.monotonic(), hook.requests
     statuses = selection.statuses
     # The service is known to take one status; several are selected here.
     asked = statuses[0] if statuses and len(statuses) == 1 else None
     with Spool() as spool:
         items = hook.iter_sync_items(status=asked, since=increment.since)
-        spool.add(increment.new(_of_statuses(items, statuses)))
+        new = increment.new(_of_statuses(items, statuses))
+        spool.add(row for rows in observed(([item] for item in new), report) for row in rows)
         columns = [*COLUMNS, *(name for name in spool.kinds() if name not in COLUMNS)]
         with AtomicFile(output_path) as file:
             if selection.output.name == "parquet":
@@ -122,7 +138,8 @@ def _export(hook: LeanIXHook, output_path: str, selection: Selection, increment:
     result = manifest(file, file_format=selection.output.name, rows=spool.rows, columns=columns)
     result |= {"sha256": file.sha256, "requests": hook.requests - before}
     result["seconds"] = round(time.monotonic() - started, 3)
-    return log_manifest(result, hook.log)
+    log_manifest(result, hook.log)
+    return report.finish(result) if report is not None else result
 
 
 def _of_statuses(

@@ -29,12 +29,21 @@ class LeanIXExportSyncLogOperator(BaseOperator):
     :param since: time before which items are left out; without a zone it is UTC.
     :param incremental: export only what the runs before have not exported; needs one outlet asset, on which
         the time of the newest item is kept, and Airflow 3.3. ``since`` applies to the first run.
+    :param report: whether to write a page about the rows beside the file: counts, nulls, ranges, and what
+        changed since the last export, see ``docs/reports.md``. The result has its path as ``report``.
     :param leanix_conn_id: id of the connection, whose token or extra ``workspace_id`` names the workspace.
 
     Returns the manifest of the file; ``watermark`` is the time of the newest item that is not in the future.
     """
 
-    template_fields: Sequence[str] = ("output_path", "statuses", "since", "incremental", "leanix_conn_id")
+    template_fields: Sequence[str] = (
+        "output_path",
+        "statuses",
+        "since",
+        "incremental",
+        "report",
+        "leanix_conn_id",
+    )
     ui_color = "#d9e8f6"
 
     def __init__(
@@ -44,6 +53,7 @@ class LeanIXExportSyncLogOperator(BaseOperator):
         statuses: Sequence[str] | None = None,
         since: str | datetime | None = None,
         incremental: bool | str = False,
+        report: bool | str = False,
         leanix_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
     ) -> None:
@@ -52,6 +62,7 @@ class LeanIXExportSyncLogOperator(BaseOperator):
         self.statuses = statuses
         self.since = since
         self.incremental = incremental
+        self.report = report
         self.leanix_conn_id = leanix_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:

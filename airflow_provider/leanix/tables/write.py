@@ -29,6 +29,7 @@ from airflow_provider.leanix.tables.spool import ItemSpool, Row, as_rows
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
+    from airflow_provider.core.reports.report import Report
     from airflow_provider.leanix.tables.flatten import Column
 
 _WRITERS = {"csv": CsvWriter, "jsonl": JsonLinesWriter}
@@ -88,7 +89,12 @@ def ensure_folder(output_path: str) -> None:
 
 
 def write_tables(
-    spool: ItemSpool, output_path: str, file_format: str, run_id: str, log: Logger
+    spool: ItemSpool,
+    output_path: str,
+    file_format: str,
+    run_id: str,
+    log: Logger,
+    report: Report | None = None,
 ) -> dict[str, Any]:
     """Write the items of a run as one table for each type; return the manifest of all of them.
 
@@ -101,12 +107,13 @@ def write_tables(
     :param file_format: ``parquet``, ``csv`` or ``jsonl``.
     :param run_id: the run.
     :param log: receives what could not be removed, and what is left out.
+    :param report: observes the rows of each table; None for none.
     :raises IncompleteExportError: when another run writes into the folder at the same time.
     """
     columns = {name: spool.columns(name) for name in spool.types()}
     stem_of = stems(columns)
     written = [
-        _write_table(spool, name, columns[name], output_path, stem_of[name], file_format, run_id)
+        _write_table(spool, name, columns[name], output_path, stem_of[name], file_format, run_id, report)
         for name in columns
     ]
     earlier = _earlier_files(output_path)
@@ -147,13 +154,15 @@ def _write_table(
     stem: str,
     file_format: str,
     run_id: str,
+    report: Report | None,
 ) -> _Written:
+    batches = _observed(spool.rows_of(name), name, columns, report)
     with AtomicFile(output_path + table_name(stem, run_id, file_format)) as file:
         if file_format == "parquet":
-            _write_parquet(file, spool.rows_of(name), name, columns)
+            _write_parquet(file, batches, name, columns)
         else:
             writer = _WRITERS[file_format](file, ["id", "type", *(column.name for column in columns)])
-            for batch in spool.rows_of(name):
+            for batch in batches:
                 writer.write_rows(as_rows(batch, name, columns))
             writer.close()
     entry = TableFile(
@@ -170,6 +179,21 @@ def _write_table(
         "run_id": run_id,
     }
     return _Written(entry, manifest)
+
+
+def _observed(
+    batches: Iterator[list[Row]], name: str, columns: Sequence[Column], report: Report | None
+) -> Iterator[list[Row]]:
+    """Yield the rows of a type, which a report takes by their columns' names."""
+    names = {column.key: column.name for column in columns}
+    for batch in batches:
+        if report is not None:
+            rows = [
+                {"id": item_id, **{names.get(key, key): value for key, value in row.items()}}
+                for item_id, row in batch
+            ]
+            report.add_rows(rows, name)
+        yield batch
 
 
 def _write_parquet(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import msgspec
 
 from airflow_provider.core.json_types import Json
 from airflow_provider.core.sync.document import SignedPlan
+from airflow_provider.errors import InputError
 
 Operation = Literal["create", "update"]
 
@@ -61,6 +63,15 @@ class Plan(SignedPlan):
     unchanged: int = 0
     changes: list[Change] = field(default_factory=list)
     failed: list[Json] = field(default_factory=list)
+
+    @classmethod
+    def from_json(cls, data: bytes, where: str) -> Self:
+        """Parse a plan, see the base class; a plan of geodata is named as such."""
+        with suppress(msgspec.MsgspecError, RecursionError):
+            given = msgspec.json.decode(data)
+            if isinstance(given, dict) and "match_on" in given and "kind" not in given:
+                raise InputError(f"{where} is not a plan of this kind: it is a plan for geodata")
+        return super().from_json(data, where)
 
     def counts(self) -> dict[str, int]:
         """Return the number of writes by operation."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 import struct
 import time
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from airflow_provider.core.files.atomic import AtomicFile
 from airflow_provider.core.files.formats import Format, Output
 from airflow_provider.core.files.manifest import log_manifest, manifest
 from airflow_provider.core.json_types import Json
+from airflow_provider.core.reports.report import BATCH, Report
 from airflow_provider.errors import IncompleteExportError, InputError
 from airflow_provider.mapsindoors import api
 from airflow_provider.mapsindoors.geodata.validation import FIELDS
@@ -26,6 +28,12 @@ _FORMATS = {"jsonl": "jsonl", "geojson": "geojson", "geoparquet": "geoparquet", 
 
 _ROW_GROUP = 5_000
 """Rows of a GeoParquet row group."""
+
+
+_WITHOUT_ZONE = re.compile(
+    rb'("active(?:from|to)"\s*:\s*"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,7})?)"', re.IGNORECASE
+)
+"""A time as .NET writes one whose kind it does not know: it would be refused when it is sent back."""
 
 
 class _Header(msgspec.Struct):
@@ -46,7 +54,11 @@ def choose_format(output_path: str) -> Format:
 
 
 def export(
-    hook: MapsIndoorsHook, output_path: str, base_types: set[str] | None, root_element: str | None = None
+    hook: MapsIndoorsHook,
+    output_path: str,
+    base_types: set[str] | None,
+    root_element: str | None = None,
+    report: Report | None = None,
 ) -> Json:
     """Write a solution's geodata to a file, which gets its final name when it is complete.
 
@@ -54,6 +66,7 @@ def export(
     :param output_path: path or URL of the file; the suffix chooses the format.
     :param base_types: the base types to export; None for all, empty for none.
     :param root_element: id of the object to export with its descendants; None for the whole solution.
+    :param report: observes the objects, and is written after the file; None for none.
     :return: the export manifest.
     :raises InputError: when the solution has no object with the id ``root_element``.
     :raises IncompleteExportError: when GeoParquet cannot hold a value that the service sent.
@@ -74,20 +87,34 @@ def export(
         requests=hook.requests,
         seconds=round(time.monotonic() - started, 3),
     )
-    return log_manifest(result, hook.log)
+    log_manifest(result, hook.log)
+    if report is None:
+        return result
+    # The objects are in memory, as the service sent them; they are decoded a batch at a time.
+    for start in range(0, len(chosen), BATCH):
+        report.add_rows([msgspec.json.decode(raw) for raw in chosen[start : start + BATCH]])
+    return report.finish(result)
 
 
 def _read(hook: MapsIndoorsHook, base_types: set[str] | None, root_element: str | None) -> list[msgspec.Raw]:
-    """Return the chosen objects, encoded: JSON Lines are written as the service sent them."""
+    """Return the chosen objects, encoded: JSON Lines are written as the service sent them, but for zones."""
     if base_types is not None and not base_types:
         return []
     only = next(iter(base_types)) if base_types and len(base_types) == 1 else None
-    found = hook.send(api.undecoded(api.list_geodata(hook.api_key, only, root_element)))
+    sent = hook.send(api.undecoded(api.list_geodata(hook.api_key, only, root_element)))
+    found = list(map(_with_zones, sent))
     if root_element and not found and not (only and hook.list_geodata(root_element=root_element)):
         raise InputError(f"the solution has no object {root_element!r}", "root_element")
     if base_types is None:
         return found
     return [raw for raw in found if str(_read_header(raw).baseType) in base_types]
+
+
+def _with_zones(raw: msgspec.Raw) -> msgspec.Raw:
+    """Return an object whose times name their zone: those of the service are in UTC."""
+    data = bytes(raw)
+    changed = _WITHOUT_ZONE.sub(rb'\1Z"', data)
+    return raw if changed == data else msgspec.Raw(changed)
 
 
 def _read_header(raw: msgspec.Raw) -> _Header:

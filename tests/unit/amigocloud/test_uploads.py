@@ -15,6 +15,7 @@ from airflow_provider.errors import (
     RunFailedError,
 )
 from airflow_provider.sandbox.amigocloud import seed
+from tests.support.airflow_names import AirflowFailException
 from tests.support.task_runner import TaskRunner
 
 BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
@@ -39,11 +40,12 @@ def _soon(sandbox):
     sandbox.amigocloud.job_latency = 0.1
 
 
-def upload(path, *, deferrable=False, **arguments):
+def upload(path, *, deferrable=False, write_action=None, **arguments):
+    action = {"dataset_write_action": write_action} if write_action else {}
     return AmigoCloudUploadOperator(
         task_id="task",
         source=path,
-        options={"csv_props.delimiter": ";"},
+        options={"csv_props.delimiter": ";", **action},
         deferrable=deferrable,
         poll_interval=0.05,
         **arguments,
@@ -128,6 +130,25 @@ def test_an_upload_that_replaces_a_dataset_is_sent_again_by_a_retry(sandbox, pat
     with pytest.raises(AmbiguousWriteError):
         task.run(upload(path, dataset=1))
     assert task.run(upload(path, dataset=1))["dataset_ids"] == [1]
+
+
+def test_an_upload_that_is_gone_starts_over_when_it_replaces_a_dataset(sandbox, path, in_chunks):
+    task = TaskRunner()
+    sandbox.faults.add("reset_after", path="complete")
+    with pytest.raises(AmbiguousWriteError) as caught:
+        task.run(upload(path, dataset=1))
+    assert not isinstance(caught.value, AirflowFailException)
+    assert task.run(upload(path, dataset=1))["dataset_ids"] == [1]
+    assert sandbox.amigocloud.store.count(1) == 200
+
+
+def test_an_upload_that_adds_to_a_dataset_is_not_sent_by_a_retry(sandbox, path):
+    sandbox.faults.add("reset_after", method="POST")
+    task = TaskRunner()
+    for _ in range(2):
+        with pytest.raises(AmbiguousWriteError):
+            task.run(upload(path, dataset=1, write_action="append"))
+    assert sandbox.counters.total("POST") == 1
 
 
 def test_an_upload_that_is_gone_is_not_started_over(sandbox, path, in_chunks):

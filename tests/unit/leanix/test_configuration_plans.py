@@ -10,8 +10,8 @@ from urllib.parse import quote
 import pytest
 
 from airflow_provider.errors import InputError, PlanRejectedError, RequestRejectedError
-from airflow_provider.leanix.as_code.secrets import SecretMask, placeholders
 from airflow_provider.leanix.operators import LeanIXPutConfigurationOperator
+from airflow_provider.leanix.secret_mask import SecretMask, placeholders
 from airflow_provider.sandbox.leanix.seed import configuration_key
 from tests.support.budgets import forget_tokens
 from tests.support.task_runner import TaskRunner

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider.errors import InputError
+from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.operators import LeanIXPutConfigurationOperator, LeanIXRunOperator
 from airflow_provider.sandbox.leanix.seed import configuration_key, configurations
 from tests.support.task_runner import TaskRunner
@@ -153,3 +154,45 @@ def test_counts_are_metrics(leanix: Any, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(operators, "gauge", lambda name, value, tags: seen.update({name: value}))
     TaskRunner().run(LeanIXRunOperator(task_id="run", **OUTBOUND))
     assert seen == {"leanix.run.processed": 65, "leanix.run.errors": 0, "leanix.run.warnings": 0}
+
+
+def test_a_key_that_is_there_twice_is_refused_with_its_file(leanix: Any, sandbox: Any, tmp_path: Any) -> None:
+    text = json.dumps(report())
+    path = tmp_path / "report.json"
+    path.write_text(text.replace('"processors"', '"processors": [], "processors"', 1))
+    with pytest.raises(InputError, match=r"report\.json.*has the key 'processors' twice"):
+        put(str(path))
+    path.write_text(f'{{"a": [{{"b": 1, "b": 2}}], {text[1:]}')
+    with pytest.raises(InputError, match="has the key 'b' twice"):
+        put(str(path))
+    assert not sandbox.counters.requests
+
+
+def test_of_a_folder_only_configurations_are_read_and_the_log_names_the_rest(
+    leanix: Any, tmp_path: Any, capsys: Any
+) -> None:
+    folder = tmp_path / "configurations"
+    folder.mkdir()
+    for version in ("1.1.0", "1.2.0"):
+        (folder / f"{version}.json").write_text(json.dumps(report(connectorVersion=version)))
+    (folder / "1.3.0.json.gz").write_bytes(
+        gzip.compress(json.dumps(report(connectorVersion="1.3.0")).encode())
+    )
+    (folder / "README.md").write_text("# Configurations")
+    (folder / "notes.txt").write_text("{")
+    output = str(folder / "plan.json")
+    for _ in range(2):  # The plan of the first task is in the folder when the second one reads it.
+        operator = LeanIXPutConfigurationOperator(
+            task_id="put", configuration=f"{folder}/", mode="plan", plan_output=output
+        )
+        assert TaskRunner().run(operator)["create"] == 3
+    _, line = [one for one in capsys.readouterr().out.splitlines() if "left out" in one]
+    assert all(name in line for name in ("README.md", "notes.txt", "plan.html", "plan.json"))
+    with pytest.raises(InputError, match="is a plan; give its path as 'plan'"):
+        put(output)
+
+
+def test_the_hook_refuses_secrets_that_are_masked(leanix: Any, sandbox: Any) -> None:
+    with LeanIXHook() as hook, pytest.raises(InputError, match="credentials.apiToken.*is masked"):
+        hook.put_configuration(report(credentials={"apiToken": "***"}))
+    assert not sandbox.counters.total("PUT")

@@ -245,13 +245,13 @@ def test_a_file_that_cannot_be_written_is_refused_before_any_request(
     assert not sandbox.counters.requests
 
 
-def test_a_path_that_a_template_made_none_is_none(
-    unlimited_service: MapsIndoorsService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", ["plan_output", "backup", "plan"])
+def test_a_path_that_a_template_has_lost_is_refused(
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, name: str
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    rows = [{"externalId": "A-0-01", "name": "X"}]
-    assert sync(rows, plan_output="None", backup="None", plan="None")["plan"] is None
-    assert not list(tmp_path.iterdir())
+    with pytest.raises(InputError, match=f"'{name}' is the text 'None'"):
+        sync([{"externalId": "A-0-01", "name": "X"}], **{name: "None"})
+    assert not sandbox.counters.requests
 
 
 def test_an_export_of_a_type_below_an_unknown_root_is_no_empty_file(

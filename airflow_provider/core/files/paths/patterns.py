@@ -11,6 +11,9 @@ SPECIAL = frozenset("*?[")
 ANY_DEPTH = "**"
 """Component of a pattern that stands for any number of folders."""
 
+REPORT_ENDING = ".report.html"
+"""Ending of the page about a file, which stands beside it and is no file of rows."""
+
 _CLASS = re.compile(r"\[(!?)([^\]/][^\]/]*)\]")
 _DIGITS = re.compile("([0-9]+)")
 
@@ -78,12 +81,12 @@ def bad_range(component: str) -> bool:
 
 
 def is_skipped(name: str, *, folder: bool = False) -> bool:
-    """Return whether a file or folder is skipped: it is hidden, a marker, or not complete.
+    """Return whether a file or folder is skipped: it is hidden, a marker, a report, or not complete.
 
     :param name: its name, without its folder.
     :param folder: whether it is a folder. The name of a partition (``_year=2026``) may begin with ``_``.
     """
-    if name.startswith(".") or name.endswith(("._COPYING_", "_$folder$")):
+    if name.startswith(".") or name.endswith(("._COPYING_", "_$folder$", REPORT_ENDING)):
         return True
     return name.startswith("_") and not (folder and "=" in name)
 

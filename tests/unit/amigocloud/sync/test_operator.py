@@ -218,7 +218,11 @@ ARGUMENTS: list[tuple[dict[str, Any], str]] = [
     ({"mode": "plan"}, "mode='plan' needs plan_output"),
     ({"source": None}, "exactly one of 'source', 'plan' and 'restore'"),
     ({"plan": "p.json"}, "exactly one of"),
-    ({"restore": "None", "verify": "perhaps"}, "'verify' must be true or false"),
+    ({"restore": "None"}, "'restore' is the text 'None'"),
+    ({"plan": "None"}, "'plan' is the text 'None'"),
+    ({"plan_output": "None"}, "'plan_output' is the text 'None'"),
+    ({"columns": "None"}, "'columns' is the text 'None'"),
+    ({"ignore": ""}, "'ignore' is empty"),
     ({"restore": ""}, "'restore' is"),
     ({"plan_output": " "}, "'plan_output' is empty"),
     ({"batch_size": 0}, "'batch_size'"),
@@ -245,7 +249,7 @@ def test_a_source_that_cannot_be_read_is_refused_before_any_request(sandbox, ser
 def test_texts_of_a_template_are_read_as_their_types(sync):
     rows = [desk(number) for number in range(29)]
     given = {"missing": "delete", "max_deletes": "1", "max_delete_ratio": "0.5", "verify": "False"}
-    result = sync(rows, max_changes="5", batch_size="10", dataset=str(DESKS), plan="None", **given)
+    result = sync(rows, max_changes="5", batch_size="10", dataset=str(DESKS), **given)
     assert result["delete"] == 1
 
 

@@ -186,7 +186,7 @@ def test_an_amigo_id_that_a_row_names_is_not_given_to_another_one(sync, desks):
         ("integer", [2**31, -(2**31) - 1, str(2**31), "9" * 25, "9" * 5000, Decimal(2**31), 2.0**31]),
         ("smallint", [2**15, -(2**15) - 1]),
         ("bigint", [2**63, "9" * 25, 1e19]),
-        ("number", ["9" * 25, "9" * 5000]),
+        ("number", ["9" * 5000, "1e999"]),
         ("float", ["1e400", "9" * 5000]),
         ("string", ["a\0b", "ä\0"]),
         ("json", ["a\0", {"a": ["\0"]}, {"\0": 1}]),

@@ -175,6 +175,12 @@ def listening() -> listener.Listener | None:
     return next(iter(listeners.values()), None)
 
 
+def noted() -> list[str]:
+    """Return what the watchers of the running loop have noted in their logs."""
+    found = listening()
+    return [str(one) for watcher in found._subscriptions for one in watcher.repeats._logged] if found else []
+
+
 async def connected(sandbox: Sandbox, connects: int = 1) -> None:
     """Wait until values are pushed, and the poll after the connect is over."""
     await until(lambda: (found := listening()) and found.connects >= connects)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from airflow_provider.core.push import broker as broker_module
@@ -36,6 +37,7 @@ from .conftest import (
     connected,
     listening,
     make_broker,
+    noted,
     quiet,
     running,
     until,
@@ -238,6 +240,27 @@ async def test_without_a_broker_changes_are_polled_as_without_mqtt(
     assert capsys.readouterr().out.count("Connection refused") == 1
 
 
+async def test_a_problem_of_the_broker_is_in_the_log_of_each_watcher_once(
+    sandbox: Sandbox, fragile: Broker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fragile.kill()
+
+    def told(watchers: int) -> bool:
+        found = listening()
+        logs = [one.repeats._logged for one in found._subscriptions] if found else []
+        return len(logs) == watchers and all(logs)
+
+    async with running(watcher()):
+        await until(lambda: told(1))
+        async with running(watcher(filters={"humidity": "gt:50"}), watcher(filters={"mode": "eco"})):
+            await until(lambda: told(3))
+            fragile.start()
+            await connected(sandbox)
+    out = capsys.readouterr().out
+    assert out.count("Connection refused") == 3
+    assert out.count("values are pushed by the broker") == 3
+
+
 async def test_a_problem_that_lasts_is_logged_at_intervals(
     sandbox: Sandbox, fragile: Broker, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -325,7 +348,7 @@ async def test_without_the_package_the_error_names_the_extra_to_install(
     async with running(watcher()) as fired:
         await until(lambda: fired)
         await quiet(sandbox)
-        await until(lambda: listening()._logged[0])  # type: ignore[union-attr]
+        await until(noted)
     assert capsys.readouterr().out.count("airflow-provider-digital-twin[mqtt]") == 1
 
 
@@ -426,6 +449,39 @@ async def test_a_flood_takes_little_memory_few_requests_and_no_time_of_the_loop(
     assert threading.main_thread().name not in threads
 
 
+async def test_a_flood_of_large_payloads_takes_little_memory(
+    sandbox: Sandbox, fragile: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    largest = [0]
+    put = inbox_module.Inbox.put
+
+    def observed(inbox: Any, key: str, values: Any) -> None:
+        put(inbox, key, values)
+        largest[0] = max(largest[0], inbox._bytes)
+
+    monkeypatch.setattr(inbox_module, "MAX_BYTES", 20_000)
+    monkeypatch.setattr(inbox_module.Inbox, "put", observed)
+    monkeypatch.setattr(watch, "TAKE_SECONDS", 0.5)
+    async with running(watcher(filters={"temperature": "gt:50", "mode": "eq:eco"})) as fired:
+        await connected(sandbox)
+        device = await asyncio.to_thread(Device, fragile)
+        before = psutil.Process().memory_info().rss
+        for number in range(60):
+            for size in (1 << 20, 200_000):  # The second one is read: its long value is kept as a hash.
+                values = {"mode": "x" * size, "temperature": 10**4000 + number}
+                await asyncio.to_thread(
+                    lambda value, thing: device.publish(value, thing=thing, qos=1).wait_for_publish(30),
+                    values,
+                    f"01GQ{number:022d}",
+                )
+        grown = psutil.Process().memory_info().rss - before
+        await asyncio.to_thread(write, {**HOT, "mode": "eco"})
+        await until(lambda: fired)
+        await asyncio.to_thread(device.close)
+    assert 10_000 < largest[0] <= 20_000
+    assert grown < 60 << 20
+
+
 def _flood(broker: Broker, things: list[str]) -> None:
     device = Device(broker)
     for number in range(10_000):
@@ -455,7 +511,7 @@ async def test_the_certificate_of_the_broker_is_verified(
     try:
         connect(**secured.extra())
         async with running(watcher()):
-            await until(lambda: (found := listening()) and "cannot be reached" in found._logged[0])
+            await until(lambda: any("cannot be reached" in one for one in noted()))
         connect(**secured.extra(verify=str(pem)))
         async with running(watcher()):
             await connected(sandbox)
@@ -480,7 +536,7 @@ async def test_no_credential_of_the_broker_is_stored_fired_or_logged(
     with IoTStudioHook() as hook:
         ok, sentence = await asyncio.to_thread(hook.test_connection)
     async with running(trigger) as fired:
-        await until(lambda: (found := listening()) and found._logged[0])
+        await until(lambda: noted())
         if ok:
             await connected(sandbox)
             await asyncio.to_thread(write, HOT)

@@ -243,7 +243,7 @@ def test_a_whole_ldif_takes_no_mapping(tmp_path: Path) -> None:
     ("mapping", "said"),
     [
         ("columns", "mapping must be an object with type, id and data, not 'columns'"),
-        ("", "mapping must be an object with type, id and data, not ''"),
+        ("", "'mapping' is empty"),
         ("{'type': 'A'}", "render_template_as_native_obj"),
         ([], "mapping must be an object with type, id and data, not []"),
         ({"id": "key"}, "mapping has no 'type'"),
@@ -276,12 +276,34 @@ def test_a_mapping_without_rows_is_refused(leanix: Any, sandbox: Any) -> None:
     assert sandbox.counters.total() == 0
 
 
-def test_a_mapping_may_be_the_json_or_the_none_of_a_template(leanix: Any) -> None:
-    for mapping, content in ((json.dumps(MAPPING), ROWS), ("None", ITEMS)):
-        task = LeanIXStartRunOperator(task_id="t", **INBOUND, content=content, mapping=mapping)
-        TaskRunner(task_id=mapping[:4]).run(task)
-        assert leanix.runs[-1].content == ITEMS
+def test_a_mapping_may_be_the_json_of_a_template(leanix: Any) -> None:
+    task = LeanIXStartRunOperator(task_id="t", **INBOUND, content=ROWS, mapping=json.dumps(MAPPING))
+    TaskRunner().run(task)
+    assert leanix.runs[-1].content == ITEMS
     assert "mapping" in LeanIXStartRunOperator.template_fields
+
+
+@pytest.mark.parametrize(("mapping", "problem"), [("None", "is the text 'None'"), ("", "is empty")])
+def test_a_mapping_that_a_template_has_lost_is_refused(
+    leanix: Any, sandbox: Any, mapping: str, problem: str
+) -> None:
+    with pytest.raises(InputError, match=f"'mapping' {problem}"):
+        TaskRunner().run(LeanIXStartRunOperator(task_id="t", **INBOUND, content=ITEMS, mapping=mapping))
+    assert sandbox.counters.total() == 0
+
+
+def test_an_id_of_more_than_64_bits_is_one_problem() -> None:
+    (problem,) = problems_of([{**ROWS[0], "app_id": 2**65}])
+    assert "more than 64 bits" in problem
+
+
+def test_decimals_are_sent_exactly_or_refused() -> None:
+    mapping = {"type": "A", "id": "key", "data": {"n": "n"}}
+    exact = [Decimal("0.1"), Decimal("12345678.90"), Decimal(2**60)]
+    found = items_of([{"key": str(n), "n": value} for n, value in enumerate(exact)], mapping)
+    assert [item["data"]["n"] for item in found] == [0.1, 12345678.9, 2**60]
+    (problem,) = problems_of([{"key": "a", "n": Decimal("0.12345678901234567891")}], mapping)
+    assert "has more digits than a number of 64 bits; round it in the source" in problem
 
 
 def test_a_mapping_that_is_too_deep_is_refused() -> None:

@@ -25,6 +25,7 @@ from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
 from airflow_provider.sandbox.mapsindoors.seed import SERVICES
 from airflow_provider.sandbox.server import Sandbox
 from tests.support.mapsindoors_sync import desk
+from tests.support.mapsindoors_sync import sync as sync_geodata
 
 STAND = {
     "name": "Stand",
@@ -412,3 +413,12 @@ def test_a_csv_file_is_a_source(run: Any, unlimited_service: MapsIndoorsService,
     result = run("display types", str(file), columns={"Type": "name"}, ignore=["note"])
     assert (result["create"], result["update"]) == (1, 1)
     assert entries(unlimited_service, "display types")["Lab"]["displayRules"][0]["zoomFrom"] == 19
+
+
+def test_a_plan_for_geodata_is_named(run: Any, sandbox: Sandbox, tmp_path: Path) -> None:
+    path = str(tmp_path / "plan.json")
+    rooms = [{"externalId": "A-0-01", "name": "Q"}]
+    sync_geodata(rooms, mode="plan", plan_output=path)
+    with pytest.raises(InputError, match="is not a plan of this kind: it is a plan for geodata"):
+        run("display types", plan=path)
+    assert writes(sandbox) == 0

@@ -11,7 +11,10 @@ import pytest
 
 from airflow_provider.core.sql.rows import SqlRows
 from airflow_provider.errors import InputError, RequestRejectedError, VerificationError
-from airflow_provider.mapsindoors.operators import MapsIndoorsUpdateGeodataOperator
+from airflow_provider.mapsindoors.operators import (
+    MapsIndoorsExportGeodataOperator,
+    MapsIndoorsUpdateGeodataOperator,
+)
 from airflow_provider.mapsindoors.plan.desired import read_desired_rows
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
 from airflow_provider.sandbox.server import Sandbox
@@ -178,3 +181,18 @@ def test_no_date_as_net_writes_it_ends_nothing(service: MapsIndoorsService, tmp_
     store(service, activeto="0001-01-01T00:00:00")
     plan = str(tmp_path / "plan.json")
     assert sync(room(activefrom=FROM), mode="plan", plan_output=plan)["update"] == 1
+
+
+@pytest.mark.parametrize("name", ["map.jsonl", "map.geojson", "map.parquet"])
+def test_an_export_of_times_without_a_zone_is_sent_back_without_a_difference(
+    service: MapsIndoorsService, tmp_path: Path, name: str
+) -> None:
+    store(service, activefrom="2026-01-01T00:00:00", activeto="2026-02-01T12:30:00.1234567")
+    path = str(tmp_path / name)
+    MapsIndoorsExportGeodataOperator(task_id="x", output_path=path, base_types=["room"]).execute({})
+    result = sync(path, mode="apply", match_on="id")
+    assert (result["update"], result["failed"]) == (0, 0)
+    assert result["unchanged"] > 1
+    service.strict = False  # It would refuse what it has.
+    put(service, {**by_external_id(service)["A-0-01"], "aliases": ["other"]})
+    assert sync(path, mode="apply", match_on="id")["update"] == 1

@@ -1,0 +1,70 @@
+"""Day counts: rows by day; by month or year when there are too many."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+MOST_DAYS = 1_500
+"""Maximum days that are counted; beyond, months are counted, and then years."""
+
+_DAY = re.compile(r"\d{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?)?", re.ASCII)
+
+_LEVELS = (10, 7, 4)
+"""Characters of a day, a month and a year."""
+
+
+class DayCounts:
+    """Rows by day of a column of times.
+
+    :param column: name of the column.
+    """
+
+    def __init__(self, column: str) -> None:
+        self.column = column
+        self.days: Counter[str] = Counter()
+        self.others = 0
+        self._size = 10
+
+    def add(self, values: Iterable[object]) -> None:
+        """Count the days of some rows.
+
+        :param values: texts that begin with a day; others are counted together.
+        """
+        size = self._size
+        texts = [value[:size] if type(value) is str else "" for value in values]
+        for day, rows in Counter(texts).items():
+            if len(day) == size and _DAY.fullmatch(day):
+                self.days[day] += rows
+            else:
+                self.others += rows
+        while len(self.days) > MOST_DAYS and self._size > _LEVELS[-1]:
+            self._size = _LEVELS[_LEVELS.index(self._size) + 1]
+            self.days = Counter(fold(self.days, self._size))
+
+
+def fold(days: Mapping[str, int], size: int) -> dict[str, int]:
+    """Return counts of months or years.
+
+    :param days: rows by day.
+    :param size: characters of a month or a year.
+    """
+    found: Counter[str] = Counter()
+    for day, rows in days.items():
+        found[day[:size]] += rows
+    return dict(sorted(found.items()))
+
+
+def fold_to(days: Mapping[str, int], most: int) -> dict[str, int]:
+    """Return counts by day, by month or by year: the finest with at most a number of bars.
+
+    :param days: rows by day.
+    :param most: maximum number of bars; the last years are kept when there are more.
+    """
+    sizes = [size for size in _LEVELS if days and size <= min(map(len, days))]
+    for size in sizes:
+        found = fold(days, size)
+        if len(found) <= most:
+            return found
+    return dict(list(fold(days, 4).items())[-most:]) if days else {}
