@@ -20,7 +20,8 @@ from airflow_provider.mapsindoors.operators import MapsIndoorsSyncGeodataOperato
 
 POOL = "default_pool"  # A dedicated pool is better: airflow pools set mapsindoors 2 "syncs of our map"
 PLAN = "{{ var.value.twin_output }}/mapsindoors/{{ dag_run.run_after | ts_nodash }}/plan.json"
-BODY = "[The plan]({{ ti.xcom_pull('plan', key='plan_link') }}): {{ ti.xcom_pull('plan') }}"
+BODY = """{% set plan = ti.xcom_pull('plan') %}[The plan]({{ ti.xcom_pull('plan', key='plan_link') }}):
+{{ plan['create'] }} new, {{ plan['update'] }} changed, {{ plan['delete'] }} deleted"""
 ROOM = {"externalId": "A-0-01", "name": "Reception", "capacity": 4}
 DESK = {"externalId": "DESK-17", "name": "Desk 17", "lon": 12.57052, "lat": 55.78051}
 NEW_DESK = {"baseType": "poi", "displayType": "Workspace", "parentBuilding": "BLD-A", "parentFloor": 0}
