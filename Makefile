@@ -5,7 +5,7 @@
 # make docs   build the documentation's site into build/site, strictly
 # make test   lint, types and all tests; also one by one: lint types browser unit contract newest floor system
 # make test-long  the long form of the tests; make bench  the comparison in docs/benchmarks.md
-# make release-check  all of a release but the upload
+# make release-check  all of a release but the upload; make pictures  the docs' pictures and the film of the demo
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -26,7 +26,7 @@ export GOAL := $(firstword $(MAKECMDGOALS))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo up cluster down browser docs test lint types unit contract floor newest system test-long \
-	test-cluster bench release-check constraints clean
+	test-cluster bench release-check constraints pictures clean
 
 help:
 	@sed -n '1,8s/^# //p' Makefile
@@ -90,6 +90,11 @@ browser: $(FULL)
 
 system: $(FULL)
 	$(BIN)/pytest --timeout 600 tests/system
+
+# The documentation's pictures of Airflow's UI, and the film of the demo. Check them before you commit them.
+pictures: $(FULL)
+	WRITE_PICTURES=1 $(BIN)/pytest --timeout 600 tests/system/test_ui.py
+	$(BIN)/python -m tests.film
 
 # The long form of `make test`. Fifty rounds take a quarter of an hour; CRASH_SEED repeats the moments of the kills.
 test-long: export CRASH_ROUNDS ?= 50

@@ -11,6 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -202,19 +203,27 @@ def failures(api: AirflowApi, jobs: Sequence[Job]) -> str:
     return "\n".join(parts)
 
 
-def demo() -> int:
-    """Run the jobs, print their results and stop all processes; return the exit status."""
+def demo(
+    say: Callable[[str], None] = print,
+    watch: Callable[[LocalAirflow], AbstractContextManager[object]] = nullcontext,
+) -> int:
+    """Run the jobs, print their results and stop all processes; return the exit status.
+
+    :param say: receives the lines of text that the demo prints.
+    :param watch: is entered while Airflow runs.
+    """
     from dev.events import run_events
 
     home = HOMES / "demo"
     with Sandbox() as sandbox:
         sandbox.leanix.run_seconds = LEANIX_SECONDS
-        print(f"Sandbox at {sandbox.url}")
-        with LocalAirflow(home, connections=sandbox.connections, output=OUTPUT) as airflow:
-            jobs = run_jobs(airflow, JOBS) + run_jobs(airflow, CHAIN)
-            jobs += run_events(airflow, sandbox)
+        say(f"Sandbox at {sandbox.url}")
+        airflow = LocalAirflow(home, connections=sandbox.connections, output=OUTPUT, say=say)
+        with airflow, watch(airflow):
+            jobs = run_jobs(airflow, JOBS, say) + run_jobs(airflow, CHAIN, say)
+            jobs += run_events(airflow, sandbox, say)
             logs = failures(airflow.api, jobs)
-    print(f"\n{report(jobs)}")
+    say(f"\n{report(jobs)}")
     if all(job.state == "success" for job in jobs):
         return 0
     print(f"\n{logs}\n\nNot all jobs succeeded. Logs are in {home / 'logs'}", file=sys.stderr)

@@ -18,7 +18,8 @@ from airflow.sdk import DAG
 from airflow_provider.mapsindoors.operators import MapsIndoorsSyncGeodataOperator
 
 PLAN = "{{ var.value.twin_output }}/rooms/{{ dag_run.run_after | ts_nodash }}/plan.json"
-BODY = "[The plan]({{ ti.xcom_pull('plan', key='plan_link') }}): {{ ti.xcom_pull('plan') }}"
+BODY = """{% set plan = ti.xcom_pull('plan') %}[The plan]({{ ti.xcom_pull('plan', key='plan_link') }}):
+{{ plan['create'] }} new, {{ plan['update'] }} changed, {{ plan['delete'] }} deleted"""
 ROOMS = "SELECT external_id, title, seats FROM twin.rooms WHERE site = %(site)s ORDER BY external_id"
 
 with DAG("warehouse_rooms", schedule=None, tags=["warehouse"], doc_md=__doc__) as dag:

@@ -47,15 +47,21 @@ class WebPage:
 
 @contextmanager
 def open_page(
-    browser: Browser, width: int = 1280, colours: Literal["light", "dark"] = "light"
+    browser: Browser,
+    width: int = 1280,
+    colours: Literal["light", "dark"] = "light",
+    motion: Literal["no-preference", "reduce"] = "no-preference",
 ) -> Iterator[WebPage]:
     """Open a page in a context of its own.
 
     :param browser: the browser.
     :param width: of the window, in pixels.
     :param colours: the colours that the user prefers.
+    :param motion: whether the user wants less motion.
     """
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=colours)
+    context = browser.new_context(
+        viewport={"width": width, "height": 900}, color_scheme=colours, reduced_motion=motion
+    )
     seen = WebPage(context.new_page())
     seen.page.on("pageerror", lambda error: seen.problems.append(str(error)))
     seen.page.on("requestfailed", seen.note_failure)

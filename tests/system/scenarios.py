@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,9 +28,11 @@ class Scenario:
     """DAGs, sandboxes and runs of one test module, which assigns an instance to ``SCENARIO``.
 
     :cvar exclusive: whether it runs after all others and alone, because it breaks what they need.
+    :cvar after: scenarios whose runs it shows, so that it runs after them; these have none.
     """
 
     exclusive = False
+    after: tuple[Scenario, ...] = ()
 
     def dags(self) -> Mapping[str, str]:
         """Return the DAG files: name to code."""
@@ -62,6 +64,7 @@ class CompletedRun:
 
 def run_all(scenarios: list[Scenario], folder: Path, stack: ExitStack) -> CompletedRun:
     """Start Airflow, run all scenarios at the same time, and stop it."""
+    scenarios = list(dict.fromkeys([*(other for one in scenarios for other in one.after), *scenarios]))
     dags, output = folder / "dags", folder / "output"
     dags.mkdir()
     connections: dict[str, str] = {}
@@ -82,4 +85,11 @@ def run_all(scenarios: list[Scenario], folder: Path, stack: ExitStack) -> Comple
 
 def _run(scenarios: list[Scenario], airflow: LocalAirflow, completed: CompletedRun) -> None:
     with ThreadPoolExecutor(max(1, len(scenarios)), thread_name_prefix="scenario") as pool:
-        completed.results |= {scenario: pool.submit(scenario.run, airflow) for scenario in scenarios}
+        for scenario in sorted(scenarios, key=lambda one: len(one.after)):
+            before = [completed.results[other] for other in scenario.after]
+            completed.results[scenario] = pool.submit(_run_after, before, scenario, airflow)
+
+
+def _run_after(before: list[Future[Any]], scenario: Scenario, airflow: LocalAirflow) -> Any:
+    wait(before)
+    return scenario.run(airflow)

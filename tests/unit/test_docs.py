@@ -17,6 +17,7 @@ from airflow_provider.core.connection import COMMON_EXTRAS
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
+from dev import pictures
 from dev.quotes import PAGES, ROOT, quoted
 from tests.unit.test_language import found_in
 
@@ -152,6 +153,18 @@ def test_links_between_pages_resolve(page: Path) -> None:
         if not there.exists() or (anchor and anchor not in anchors(there)):
             broken.append(target)
     assert broken == []
+
+
+def test_pages_show_each_picture_that_there_is_and_no_other() -> None:
+    there = {path.name for path in pictures.FOLDER.iterdir()}
+    assert pictures.named_by_pages() == there
+
+
+@every_page
+def test_every_picture_has_a_description(page: Path) -> None:
+    text = CODE_BLOCK.sub("", page.read_text())
+    described = re.findall(r"!\[([^\]]{20,})\]\(|<img [^>]*alt=\"([^\"]{20,})\"", text)
+    assert len(described) == len(re.findall(r"!\[|<img ", text))
 
 
 def test_every_page_is_linked_from_an_index() -> None:

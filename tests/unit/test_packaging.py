@@ -72,6 +72,16 @@ def test_the_wheel_names_its_authors_and_where_to_find_the_project(wheel: zipfil
     assert all(url.startswith(urls["Homepage"]) for url in urls.values())
 
 
+def test_links_and_pictures_of_the_long_description_lead_to_the_project(wheel: zipfile.ZipFile) -> None:
+    stated = text(wheel, "/METADATA")
+    assert "Description-Content-Type: text/markdown" in stated
+    targets = re.findall(r"\]\(([^)\s]+)\)", stated)
+    assert [target for target in targets if not target.startswith(("https://", "#"))] == []
+    pictures = re.findall(r"!\[[^\]]+\]\((\S+)\)", stated)
+    assert pictures
+    assert [url for url in pictures if "/raw/main/docs/assets/pictures/" not in url] == []
+
+
 def test_the_project_file_holds_no_path_of_a_machine_and_no_index() -> None:
     project = (ROOT / "pyproject.toml").read_text()
     assert re.findall(r"file:|/home/|/root/|/tmp/|/Users/|index-url|extra-index", project) == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions
@@ -11,7 +10,6 @@ from airflow_provider.core.input.problems import nearest
 from airflow_provider.core.input.values import (
     ABSENT,
     UnreadableValueError,
-    check_exact,
     normal_key,
     shown,
     shown_value,
@@ -99,8 +97,6 @@ class MappedItemReader(ItemReader):
                 problems.append(f"has the column {column!r} twice, also as {shown(name)}")
                 continue
             try:
-                if isinstance(value, Decimal):
-                    check_exact(value)
                 values[column] = self._reader.read(value)
             except UnreadableValueError as problem:
                 problems.append(f"column {shown(name)} {problem}")

@@ -81,7 +81,6 @@ class LeanIXStartRunOperator(RowOperator):
     }
     scalars: ClassVar[Mapping[str, Scalar]] = START_SCALARS
     operator_extra_links: Collection[BaseOperatorLink] = (LeanIXSyncLogLink(),)
-    long_decimals = "refuse"
     ui_color = "#d9e8f6"
 
     sync_log_url = ""

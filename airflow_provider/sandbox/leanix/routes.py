@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from airflow_provider.sandbox.leanix.auth import basic_credentials
@@ -16,6 +17,7 @@ from airflow_provider.sandbox.leanix.runs import ENDED, LIVE, Run
 from airflow_provider.sandbox.leanix.seed import (
     KEY_FIELDS,
     WORKSPACE_ID,
+    WORKSPACE_NAME,
     configuration_key,
     configurations,
     kind_of,
@@ -32,6 +34,13 @@ API = "/services/integration-api/v1"
 SYNC_LOG = "/services/synclog/v1"
 SYNC_STATUSES = ("OK", "INFO", "WARNING", "ERROR")
 SYNC_PARAMETERS = {"workspaceId", "status", "size", "page", "sort"}
+SYNC_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Sync log (sandbox)</title>
+<style>body {{font: 16px system-ui, sans-serif; margin: 2rem}}
+td, th {{padding: .4rem 1.5rem .4rem 0; text-align: left}}</style><h1>Sync log of the emulated workspace</h1>
+<table><tr><th>Created at<th>Source<th>Progress<th>Status<th>Errors{rows}</table>
+"""
+"""Page of the web interface that a task's link leads to; the vendor's own one needs a login."""
+
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -73,6 +82,7 @@ def api_routes(workspace: Workspace) -> list[BaseRoute]:
         ("synchronizations/{id}", log.synchronization),
     ):
         routes.append(Route(f"{SYNC_LOG}/{path}", _guard(workspace, handler), methods=["GET"]))
+    routes.append(Route(f"/{WORKSPACE_NAME}/admin/synclog", log.page, methods=["GET"]))
     return routes
 
 
@@ -426,6 +436,16 @@ class SyncLogRoutes:
         if not found:
             raise RefusalError(404, "No such synchronization")
         return JSONResponse({"status": "OK", "data": found[0]})
+
+    async def page(self, _: Request) -> Response:
+        """Return the page of the web interface, newest first."""
+        self.workspace.machine.advance(self.workspace.now())
+        names = ("createdAt", "source", "progress", "status", "errorCount")
+        rows = [
+            "<tr>" + "".join(f"<td>{escape(str(row[name]))}" for name in names)
+            for row in reversed(self.workspace.synchronizations)
+        ]
+        return HTMLResponse(SYNC_PAGE.format(rows="\n".join(rows)))
 
 
 def _number(given: Any, name: str, default: int) -> int:

@@ -350,3 +350,15 @@ def test_runs_of_groups_keep_their_description_or_not(client: Client, sandbox: A
 
 def test_a_link_that_is_no_text_is_refused(client: Client) -> None:
     assert client("POST", f"{RUNS}/withUrlInput", json={"url": [None]}).status_code == 400
+
+
+def test_the_page_of_the_sync_log_that_a_token_leads_to_lists_the_runs(client: Client, sandbox: Any) -> None:
+    run_id = client.create(OUTBOUND)
+    client("POST", f"{RUNS}/{run_id}/start")
+    sandbox.clock.advance(3600)
+    claims = client.token(auth=("apitoken", sandbox.leanix.api_token)).json()["access_token"].split(".")[1]
+    found = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+    name = found["principal"]["permission"]["workspaceName"]
+    reply = requests.get(f"{found['instanceUrl']}/{name}/admin/synclog", timeout=5)
+    assert reply.status_code == 200
+    assert "<td>report/landscape<td>FINISHED<td>OK" in reply.text
