@@ -163,11 +163,11 @@ class User:
 
     def approval(self) -> None:
         """Open the question whether a plan is approved, and the plan by the link in it."""
-        self._window(1400, 460)
+        self._window(1400, 620)
         path = f"/dags/{APPROVAL}/runs/{RUN}/tasks/approve/required_actions"
-        self.ui.open(path, "Change the map?", "1 new, 1 changed, 0 deleted")
+        self.ui.open(path, "Change the map?", "left out")
         self._photograph("approval")
-        self._follow(self.ui.page.get_by_role("link", name="The plan"))
+        self._follow(self.ui.page.get_by_role("link", name="See all of it on the plan's page."))
 
     def failed_log(self) -> None:
         """Open the log of a task that has failed."""
@@ -337,7 +337,7 @@ def test_the_graph_of_an_asset_leads_to_the_dag_that_its_change_starts(seen: UiR
 def test_the_links_of_tasks_and_of_an_approval_lead_to_pages(seen: UiRun) -> None:
     assert seen.links == {
         "Plan": (200, "Plan for Nordhøj Campus"),
-        "The plan": (200, "Plan for Nordhøj Campus"),
+        "See all of it on the plan's page.": (200, "Plan for Nordhøj Campus"),
         "LeanIX sync log": (200, "Sync log (sandbox)"),
     }
     assert "Desk 17" in seen.texts["plan"]
