@@ -3,6 +3,7 @@
 # make cluster  the same on a cluster: Celery, PostgreSQL, Redis, S3, two hosts; make test-cluster proves it (15 min)
 # make setup  build .venv, the environment to work in; make clean removes everything that was built
 # make docs   build the documentation's site into build/site, strictly
+# make check  lint, types, and the tests that matter for what has changed
 # make test   lint, types and all tests; also one by one: lint types browser unit contract newest floor system
 # make test-long  the long form of the tests; make bench  the comparison in docs/benchmarks.md
 # make release-check  all of a release but the upload; make pictures  the docs' pictures and the film of the demo
@@ -25,11 +26,11 @@ unexport PYTHONDONTWRITEBYTECODE
 export GOAL := $(firstword $(MAKECMDGOALS))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo up cluster down browser docs test lint types unit contract floor newest system test-long \
+.PHONY: help setup check demo up cluster down browser docs test lint types unit contract floor newest system test-long \
 	test-cluster bench release-check constraints pictures clean
 
 help:
-	@sed -n '1,8s/^# //p' Makefile
+	@sed -n '1,9s/^# //p' Makefile
 
 setup: $(FULL)
 
@@ -60,6 +61,10 @@ contract: | newest
 floor: | contract
 system: | browser
 endif
+
+# Lint, types, and the tests that matter for the changed files.
+check: lint types
+	$(BIN)/pytest $(TESTS) $$($(BIN)/python -m dev.changed)
 
 lint: $(READY)
 	$(BIN)/ruff check

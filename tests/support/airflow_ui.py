@@ -123,6 +123,10 @@ class AirflowUi:
         self.settle()
         return reply.value.status
 
+    def texts(self) -> str:
+        """Return the texts of the page and of the pages within it."""
+        return "\n".join(frame.inner_text("body") for frame in self.page.frames)
+
     def picture(self, part: Locator | None = None, renamed: Mapping[str, str] | None = None) -> bytes:
         """Return a PNG of what the window shows, without a focus and the small map of a graph.
 
@@ -131,7 +135,8 @@ class AirflowUi:
         """
         self.page.evaluate(SIMPLIFY)
         for text, other in (renamed or {}).items():
-            self.page.evaluate(RENAME, [text, other])
+            for frame in self.page.frames:
+                frame.evaluate(RENAME, [text, other])
         box = part.bounding_box() if part else None
         return self.page.screenshot(clip=box) if box else self.page.screenshot()
 

@@ -161,6 +161,15 @@ class User:
         self.seen.texts["plan"] = self.ui.page.inner_text("body")
         self._photograph("plan-page")
 
+    def digital_twin(self) -> None:
+        """Open the page about the four systems from Airflow's navigation."""
+        self._window(1400, 1080)
+        self.ui.open("/plugin/digital-twin")
+        page = self.ui.page.frame_locator("iframe[title='Digital twin']")
+        page.get_by_text("Updated").wait_for()
+        self.seen.texts["twin"] = page.locator("body").inner_text()
+        self._photograph("digital-twin")
+
     def approval(self) -> None:
         """Open the question whether a plan is approved, and the plan by the link in it."""
         self._window(1400, 620)
@@ -198,7 +207,7 @@ class User:
     def _photograph(self, name: str, part: Locator | None = None) -> None:
         renamed = {str(self.airflow.output): SHOWN_FOLDER, os.environ["DIGITAL_TWIN_STORE"]: SHOWN_STORE}
         self.seen.pictures[name] = self.ui.picture(part, renamed)
-        self.seen.shown[name] = self.ui.page.inner_text("body")
+        self.seen.shown[name] = self.ui.texts()
 
 
 STEPS: list[Callable[[User], None]] = [
@@ -207,6 +216,7 @@ STEPS: list[Callable[[User], None]] = [
     User.nightly_graph,
     User.asset_graph,
     User.plan_page,
+    User.digital_twin,
     User.approval,
     User.failed_log,
     User.sync_log,
@@ -341,6 +351,11 @@ def test_the_links_of_tasks_and_of_an_approval_lead_to_pages(seen: UiRun) -> Non
         "LeanIX sync log": (200, "Sync log (sandbox)"),
     }
     assert "Desk 17" in seen.texts["plan"]
+
+
+def test_the_page_of_the_digital_twin_shows_what_waits_and_what_was_exported(seen: UiRun) -> None:
+    assert "Change the map?" in seen.texts["twin"]
+    assert "assets.jsonl" in seen.texts["twin"]
 
 
 def test_the_log_of_a_failed_task_says_why_and_holds_no_secret(seen: UiRun, completed: CompletedRun) -> None:
