@@ -271,6 +271,8 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         problems += check_choice("fail_on", self.fail_on, FAIL_ON)
         if self.output_path is None and self.ldif_path is not None:
             problems.append("'ldif_path' goes with a folder as 'output_path' only")
+        elif self.output_path is None and self.report is True:
+            problems.append("'report' goes with 'output_path' only: it is about the rows of that file")
         elif self.output_path is not None:
             problems += output_problems(self.output_path, self.output_format, self.ldif_path)
         self._raise_problems(problems)

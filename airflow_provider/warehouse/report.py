@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_provider.core.reports.earlier import read_report
 from airflow_provider.core.reports.merge import merge_tables
-from airflow_provider.core.reports.profile import Profile
+from airflow_provider.core.reports.profile import Profile, Table
 from airflow_provider.core.reports.report import Report, Subject
 from airflow_provider.warehouse.results import PartResult
 
@@ -46,4 +46,7 @@ def write_report(
         profiles.append(profile)
     tables = [table for profile in profiles for table in profile.tables if table.rows]
     report.source = profiles[0].source
-    return report.finish_merged(manifest, [merge_tables(tables)] if tables else [])
+    named: dict[str, list[Table]] = {}
+    for table in tables:
+        named.setdefault(table.name, []).append(table)
+    return report.finish_merged(manifest, [merge_tables(some) for some in named.values()])

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 import resource
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from airflow_provider.amigocloud.operators import (
@@ -18,7 +21,7 @@ from airflow_provider.amigocloud.operators import (
 from airflow_provider.core.reports.earlier import read_report, report_path
 from airflow_provider.core.reports.page import report_prefix
 from airflow_provider.core.reports.profile import Profile, Table
-from airflow_provider.core.reports.report import PAGE_XCOM
+from airflow_provider.core.reports.report import PAGE_XCOM, Report, Subject, open_report
 from airflow_provider.core.sync.links import REPORT, page_key
 from airflow_provider.core.sync.page import page_prefix
 from airflow_provider.errors import InputError
@@ -28,6 +31,8 @@ from airflow_provider.mapsindoors.operators import MapsIndoorsExportGeodataOpera
 from airflow_provider.sandbox import Sandbox
 from airflow_provider.sandbox.amigocloud import seed
 from airflow_provider.warehouse.operators import CommitManifestOperator
+from airflow_provider.warehouse.report import subject_of, write_report
+from airflow_provider.warehouse.results import PartResult
 from tests.support import every_task
 from tests.support.task_runner import TaskRunner
 
@@ -255,3 +260,49 @@ def test_every_task_with_a_report_has_a_link_to_it() -> None:
     writing = [classes[name] for name in every_task.classes_with("report")]
     for kind in (CommitManifestOperator, *writing):
         assert "Report" in [link.name for link in kind.operator_extra_links]
+
+
+def test_a_run_without_a_file_has_nothing_to_report(sandbox: Sandbox) -> None:
+    sandbox.counters.clear()
+    operator = LeanIXRunOperator(task_id="run", report=True, **every_task.REPORT)
+    with pytest.raises(InputError, match="'report' goes with 'output_path'"):
+        TaskRunner().run(operator)
+    assert sum(sandbox.counters.requests.values()) == 0
+
+
+@pytest.mark.parametrize(
+    "properties", [b'{"n": 1e400}', b"[" * 2_000 + b"]" * 2_000, rb'"\ud800"'], ids=["1e400", "deep", "half"]
+)
+def test_an_object_that_cannot_be_observed_does_not_fail_the_export(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, properties: bytes
+) -> None:
+    raw = b'{"id": "1", "baseType": "room", "geometry": null, "properties": ' + properties + b"}"
+    monkeypatch.setattr("airflow_provider.mapsindoors.geodata.export._read", lambda *_: [msgspec.Raw(raw)])
+    path = tmp_path / "a.jsonl"
+    result = MapsIndoorsExportGeodataOperator(task_id="e", output_path=str(path), report=True).execute({})
+    assert result["rows"] == 1
+    assert path.exists()
+    assert result["report"] is None
+    assert "the rows cannot be observed" in result["report_error"]
+
+
+def test_parts_with_tables_have_a_section_for_each_table(tmp_path: Path) -> None:
+    given: Any = SimpleNamespace(report=True, outlets=(), log=logging.getLogger("task"))
+
+    def opened(uri: str, subject: Subject) -> Report:
+        report = open_report(given, {}, uri, subject)
+        assert report is not None
+        return report
+
+    parts = []
+    made: dict[str, Any] = {"format": "csv", "rows": 2, "bytes": 1, "files": [{}]}
+    for number in range(2):
+        uri = f"{tmp_path}/{number}/"
+        report = opened(uri, Subject("T", "S"))
+        for table in ("a", "b"):
+            report.add_rows([{table: number}], table)
+        page = report.finish(made)["report"]
+        parts.append(PartResult(uri=uri, format="csv", rows=2, bytes=1, columns=[], report=page))
+    whole = opened(f"{tmp_path}/m.json", subject_of("m.json"))
+    result = write_report(whole, {**made, "rows": 4}, parts)
+    assert {table.name: table.rows for table in found(result["report"]).tables} == {"a": 2, "b": 2}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from airflow_provider.core.reports.profile import Column, Profile, Table
-from airflow_provider.core.reports.texts import clean, count_text, number_text, share_text
+from airflow_provider.core.reports.texts import clean, count_text, key_text, share_text
 
 MOST_CHANGES = 60
 """Maximum changes that a page lists."""
@@ -107,8 +107,8 @@ def _share(part: int, whole: int) -> str:
     return f"{part:,} ({share_text(part, whole)})"
 
 
-def _range(numbers: tuple[float, float]) -> str:
-    return f"{number_text(numbers[0])} to {number_text(numbers[1])}"
+def _range(numbers: tuple[int | float, int | float]) -> str:
+    return f"{key_text(numbers[0])} to {key_text(numbers[1])}"
 
 
 def _listed(values: list[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from html import escape
 
 from airflow_provider.core.reports.days import fold_to
 from airflow_provider.core.reports.texts import count_text, in_html, share_text
@@ -34,8 +35,10 @@ def day_chart(days: Mapping[str, int]) -> str:
     bars = fold_to(days, MOST_BARS)
     if not bars:
         return ""
-    names, most, period = list(bars), max(bars.values()), period_of(days)
-    drawn = "".join(_bar(number, name, rows, most) for number, (name, rows) in enumerate(bars.items()))
+    # Days of the reports of parts come from files.
+    names, most, period = [escape(name) for name in bars], max(bars.values()), period_of(days)
+    pairs = zip(names, bars.values(), strict=True)
+    drawn = "".join(_bar(number, name, rows, most) for number, (name, rows) in enumerate(pairs))
     # With few bars, one alone would fill the page.
     width = max(len(bars), 12)
     span = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"

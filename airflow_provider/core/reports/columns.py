@@ -41,7 +41,7 @@ class ColumnObserver:
         self.name = name
         self._nulls = 0
         self._kinds: Counter[str] = Counter()
-        self._numbers: tuple[float, float] | None = None
+        self._numbers: tuple[int | float, int | float] | None = None
         self._times: tuple[str, str] | None = None
         self._lengths: tuple[int, int] | None = None
         self._may_be_times = True

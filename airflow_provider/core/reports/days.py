@@ -24,24 +24,29 @@ class DayCounts:
     def __init__(self, column: str) -> None:
         self.column = column
         self.days: Counter[str] = Counter()
-        self.others = 0
         self._size = 10
 
     def add(self, values: Iterable[object]) -> None:
         """Count the days of some rows.
 
-        :param values: texts that begin with a day; others are counted together.
+        :param values: texts that begin with a day; others are left out.
         """
         size = self._size
         texts = [value[:size] if type(value) is str else "" for value in values]
         for day, rows in Counter(texts).items():
             if len(day) == size and _DAY.fullmatch(day):
                 self.days[day] += rows
-            else:
-                self.others += rows
         while len(self.days) > MOST_DAYS and self._size > _LEVELS[-1]:
             self._size = _LEVELS[_LEVELS.index(self._size) + 1]
             self.days = Counter(fold(self.days, self._size))
+
+
+def is_day(text: str) -> bool:
+    """Return whether a text is a day, a month or a year.
+
+    :param text: any text.
+    """
+    return _DAY.fullmatch(text) is not None
 
 
 def fold(days: Mapping[str, int], size: int) -> dict[str, int]:

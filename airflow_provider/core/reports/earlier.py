@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from airflow_provider.core.files.paths.parts import outlet_assets
 from airflow_provider.core.files.paths.patterns import REPORT_ENDING
-from airflow_provider.core.redaction import shown_path
+from airflow_provider.core.redaction import redact, shown_path
 from airflow_provider.core.reports.page import DATA_END, DATA_START, PREFIX
 from airflow_provider.core.reports.profile import Profile, from_script
 from airflow_provider.core.state.identity import fingerprint, task_identity
@@ -136,7 +136,11 @@ class LastReport:
 
     def read(self) -> Profile | None:
         """Return the profile of the last report; None when none is stored, or it is gone."""
-        uri = self._mark.start().get("uri") if self._mark else None
+        try:
+            uri = self._mark.start().get("uri") if self._mark else None
+        except Exception as error:
+            self._log.warning("The location of the last report cannot be read: %s", redact(str(error))[:300])
+            return None
         if not isinstance(uri, str):
             return None
         try:

@@ -56,7 +56,11 @@ class LineReader:
         if not names or self._misses > _MOST_MISSES:
             return None
         if names != self._names:
-            self._names, self._alike = names, _decoder_of(names)
+            try:
+                self._names, self._alike = names, _decoder_of(names)
+            except ValueError:  # msgspec takes no field with a quote, backslash or control character.
+                self._misses = _MOST_MISSES + 1
+                return None
         assert self._alike is not None  # noqa: S101 - it is that of the names
         try:
             rows = self._alike.decode_lines(text)

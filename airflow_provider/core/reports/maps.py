@@ -13,6 +13,9 @@ from airflow_provider.core.sync.drawing import Shape, area, bounds, draw
 MOST_COLOURS = 6
 """Types with a colour of their own."""
 
+_NO_TYPE = "\0"
+"""Type of a geometry whose row has none; no text of a report has this character."""
+
 _FINEST = 1_400
 """Steps across the map; positions within one step are one."""
 
@@ -35,14 +38,16 @@ def render_map(table: Table) -> str:
     if not table.outlines:
         return _unread(table)
     classes = type_classes(table)
-    most = max(4, MOST_POSITIONS // len(table.outlines))
-    step = _step(table.outlines)
-    shapes = [
-        Shape(classes.get(one.type, "rest" if classes else "c0"), _drawn(one, most, step))
+    column = table.type_column()
+    own = [
+        "c0" if column is None else classes.get(one.types.get(column.name, _NO_TYPE), "rest")
         for one in table.outlines
     ]
+    most = max(4, MOST_POSITIONS // len(table.outlines))
+    step = _step(table.outlines)
+    shapes = [Shape(css, _drawn(one, most, step)) for css, one in zip(own, table.outlines, strict=True)]
     drawn = draw(sorted(shapes, key=area, reverse=True)).replace('role="group"', 'role="img"', 1)
-    legend = _legend(table.outlines, classes)
+    legend = _legend(own, classes)
     return f"<section><h2>Map</h2>{_sentence(table)}{legend}{drawn}</section>"
 
 
@@ -65,9 +70,9 @@ def _sentence(table: Table) -> str:
     return f'<p class="quiet">{text}, simplified{more}.</p>'
 
 
-def _legend(outlines: Sequence[Outline], classes: Mapping[str, str]) -> str:
-    found = Counter(classes.get(one.type, "rest") for one in outlines)
-    names = {css: in_html(name) or "empty" for name, css in classes.items()}
+def _legend(own: Sequence[str], classes: Mapping[str, str]) -> str:
+    found = Counter(own)
+    names = {css: in_html(name) if name else "<i>empty text</i>" for name, css in classes.items()}
     if found["rest"]:
         names["rest"] = "others"
     chips = [f'<span class="chip {css}">{name}</span>' for css, name in names.items() if found[css]]

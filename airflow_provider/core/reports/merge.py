@@ -9,6 +9,7 @@ from typing import Any
 from airflow_provider.core.reports.columns import MOST_SAVED
 from airflow_provider.core.reports.profile import Column, Table
 from airflow_provider.core.reports.shapes import MOST_SHAPES
+from airflow_provider.core.reports.texts import LONGEST
 
 
 def merge_tables(tables: Sequence[Table]) -> Table:
@@ -23,14 +24,16 @@ def merge_tables(tables: Sequence[Table]) -> Table:
             days[day[:size]] += rows
     outlines = [outline for table in tables for outline in table.outlines]
     step = max(1, -(-len(outlines) // MOST_SHAPES))
+    rows = sum(table.rows for table in tables)
     return Table(
         name=tables[0].name,
-        rows=sum(table.rows for table in tables),
+        rows=rows,
         columns=_merge_columns(tables),
         more_columns=max(table.more_columns for table in tables),
         day_column=next((table.day_column for table in tables if table.day_column), ""),
         days=dict(sorted(days.items())),
-        not_days=sum(table.not_days for table in tables),
+        # A part without any such time does not know the column.
+        not_days=rows - days.total() if days else 0,
         type_columns=next((table.type_columns for table in tables if table.type_columns), []),
         geometry=next((table.geometry for table in tables if table.geometry), ""),
         off_map=sum(table.off_map for table in tables),
@@ -76,7 +79,7 @@ def _merge_values(columns: Sequence[Column], merged: Column) -> None:
     """Set the values and their number; where a part does not have all of them, it is a lower bound."""
     if any(column.distinct is None for column in columns):
         return
-    if all(column.has_all_values for column in columns):
+    if all(column.has_all_values and _are_told_apart(column) for column in columns):
         counts: Counter[str] = Counter()
         for column in columns:
             counts.update(column.as_values())
@@ -85,3 +88,11 @@ def _merge_values(columns: Sequence[Column], merged: Column) -> None:
     else:
         merged.distinct = max(column.distinct or 0 for column in columns)
         merged.is_more = True
+
+
+def _are_told_apart(column: Column) -> bool:
+    """Return whether each value has a text of its own, so that the values of parts can be compared."""
+    texts = column.as_values()
+    return len(texts) == len(column.values) and not any(
+        len(text) >= LONGEST and text.endswith("…") for text in texts
+    )

@@ -9,9 +9,10 @@ from itertools import islice
 import msgspec
 
 from airflow_provider.core.reports.changes import MOST_CHANGES, Change, changes
-from airflow_provider.core.reports.charts import day_chart, period_of, type_chart
+from airflow_provider.core.reports.charts import MOST_BARS, day_chart, period_of, type_chart
+from airflow_provider.core.reports.days import fold_to
 from airflow_provider.core.reports.maps import render_map, type_classes
-from airflow_provider.core.reports.profile import Column, Outline, Profile, Table, to_script
+from airflow_provider.core.reports.profile import MOST_FURTHER, Column, Outline, Profile, Table, to_script
 from airflow_provider.core.reports.shapes import simplify
 from airflow_provider.core.reports.texts import (
     count_text,
@@ -74,6 +75,7 @@ table.columns td:is([data-label=Column],.values){grid-column:1/-1}
 table.columns td{padding:.1rem 0}td[data-label=What]::before{content:""!important}
 td[data-label]::before{content:attr(data-label) ": ";color:var(--quiet)}
 td[data-label=Column]::before{content:""}td.values span{margin-right:.5rem}
+td:is([data-label=Least],[data-label=Greatest]){overflow-wrap:anywhere}
 .filled{display:inline-block;width:4rem;margin:0 .3rem;vertical-align:middle}}
 """
 """CSS that a report has beyond that of plans."""
@@ -152,7 +154,9 @@ def _cards(profile: Profile, before: Profile | None) -> str:
         cards.append(f"<div><b>{len(profile.tables) + profile.more_tables:,}</b>tables</div>")
     elif profile.tables:
         table = profile.tables[0]
-        cards.append(f"<div><b>{len(table.columns) + table.more_columns:,}</b>columns</div>")
+        count = len(table.columns) + table.more_columns
+        over = "over " if table.more_columns >= MOST_FURTHER else ""
+        cards.append(f"<div><b>{over}{count:,}</b>columns</div>")
     cards.append(f"<div><b>{size_text(profile.bytes)}</b>{escape(profile.format)}</div>")
     if profile.files > 1:
         cards.append(f"<div><b>{profile.files:,}</b>files</div>")
@@ -201,9 +205,11 @@ def _table(table: Table) -> Iterator[str]:
     title = f": {in_html(table.name, 100)}" if table.name else ""
     if chart := day_chart(table.days):
         others = f'<p class="quiet">{count_text(table.not_days, "row")} without such a time.</p>'
+        early = sum(table.days.values()) - sum(fold_to(table.days, MOST_BARS).values())
+        before = f'<p class="quiet">{count_text(early, "row")} of the years before.</p>'
         yield (
             f"<section><h2>Rows by {period_of(table.days)} of {in_html(table.day_column)}{title}</h2>"
-            f"{chart}{others if table.not_days else ''}</section>"
+            f"{chart}{before if early else ''}{others if table.not_days else ''}</section>"
         )
     column = table.type_column()
     if column is not None:
@@ -236,7 +242,9 @@ def _columns(table: Table, title: str) -> Iterator[str]:
         )
     yield "</table>"
     if table.more_columns:
-        yield f"<p>And {count_text(table.more_columns, 'column')} more, which the report leaves out.</p>"
+        over = "over " if table.more_columns >= MOST_FURTHER else ""
+        more = count_text(table.more_columns, "column")
+        yield f"<p>And {over}{more} more, which the report leaves out.</p>"
     yield "</section>"
 
 
@@ -324,4 +332,4 @@ def _saved(profile: Profile) -> Profile:
 
 def _few(outlines: Sequence[Outline]) -> list[Outline]:
     step = max(1, -(-len(outlines) // _PART_SHAPES))
-    return [Outline(simplify(one.shape, _PART_POSITIONS, 5), one.type) for one in outlines[::step]]
+    return [Outline(simplify(one.shape, _PART_POSITIONS, 5), one.types) for one in outlines[::step]]

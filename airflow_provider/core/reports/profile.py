@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import msgspec
+
+from airflow_provider.core.reports.days import is_day
+
+MOST_FURTHER = 10_000
+"""Maximum columns that are counted beyond those that are observed."""
 
 VERSION = 1
 """Version of the data in a page; another one is not read."""
@@ -27,7 +33,7 @@ class Column(msgspec.Struct, omit_defaults=True):
     name: str
     kinds: dict[str, int] = {}
     nulls: int = 0
-    numbers: tuple[float, float] | None = None
+    numbers: tuple[int | float, int | float] | None = None
     times: tuple[str, str] | None = None
     lengths: tuple[int, int] | None = None
     distinct: int | None = None
@@ -53,11 +59,11 @@ class Outline(msgspec.Struct, omit_defaults=True):
     """A geometry of the map.
 
     :param shape: the geometry, simplified, as GeoJSON.
-    :param type: value of the row's type.
+    :param types: values of the row by the names of the columns of types.
     """
 
     shape: dict[str, Any]
-    type: str = ""
+    types: dict[str, str] = {}
 
 
 class Table(msgspec.Struct, omit_defaults=True):
@@ -157,4 +163,6 @@ def from_script(text: str) -> Profile:
         raise ValueError(f"its data are damaged: {error}") from None
     if found.version != VERSION:
         raise ValueError(f"its data are of version {found.version}")
+    if not all(map(is_day, chain.from_iterable(table.days for table in found.tables))):
+        raise ValueError("its data are damaged: a day is none")
     return found

@@ -158,6 +158,19 @@ class Report:
             except Exception as error:
                 self._note_failure("the rows cannot be observed", error)
 
+    def add_encoded(self, rows: Iterable[bytes | msgspec.Raw]) -> None:
+        """Take rows that are encoded as JSON, each perhaps in several lines.
+
+        :param rows: the rows.
+        """
+        if not self._failure:
+            try:
+                decoded = [msgspec.json.decode(row) for row in rows]
+            except Exception as error:
+                self._note_failure("the rows cannot be observed", error)
+            else:
+                self.add_rows(decoded)
+
     def add_rows(self, rows: Rows, table: str = "") -> None:
         """Take rows.
 
@@ -200,6 +213,9 @@ class Report:
         if not self._failure:
             try:
                 tables = [observer.profile() for observer in self._tables.values()]
+                rows = sum(table.rows for table in tables)
+                if rows != manifest["rows"] and not self._more:
+                    return self.fail(manifest, f"{rows:,} of {manifest['rows']:,} rows were observed")
                 return self._write(manifest, tables)
             except Exception as error:
                 self._note_failure("the page cannot be written", error)

@@ -11,15 +11,12 @@ from typing import Any
 from airflow_provider.core.reports.columns import ColumnObserver
 from airflow_provider.core.reports.days import DayCounts
 from airflow_provider.core.reports.lines import ColumnRows, LineReader, chunks
-from airflow_provider.core.reports.profile import Outline, Table
+from airflow_provider.core.reports.profile import MOST_FURTHER, Outline, Table
 from airflow_provider.core.reports.shapes import ReadGeometry, ShapeSample, of_geojson
 from airflow_provider.core.reports.texts import clean
 
 MOST_COLUMNS = 200
 """Maximum columns of a report, of all its tables together."""
-
-_MOST_NAMES = 10_000
-"""Maximum names of further columns that are counted."""
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -116,12 +113,14 @@ class RowObserver:
 
     def _note_column(self, name: str) -> None:
         if not self._budget.take():
-            if len(self._further) < _MOST_NAMES:
+            if len(self._further) < MOST_FURTHER:
                 self._further.add(name)
             return
         self._columns[name] = ColumnObserver(name)
         focus = self._focus
-        if not self._rows and self._is_better(name, focus.times, self._days.column if self._days else None):
+        known = self._days.column if self._days else None
+        # Once rows were counted, no other column can take its place: its days would lack those rows.
+        if (known is None or not self._rows) and self._is_better(name, focus.times, known):
             self._days = DayCounts(name)
         if self._shapes is None and name in focus.geometries:
             self._shapes = ShapeSample(name, focus.types, focus.read_geometry)
@@ -145,7 +144,7 @@ class RowObserver:
             more_columns=len(self._further),
             day_column=days.column if days and days.days else "",
             days=dict(sorted(days.days.items())) if days else {},
-            not_days=days.others if days else 0,
+            not_days=self._rows - days.days.total() if days and days.days else 0,
             type_columns=[name for name in self._focus.types if name in self._columns],
             geometry=self._shapes.column if self._shapes else "",
             off_map=off_map,

@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_provider.core.json_types import Json
 from airflow_provider.core.reports.profile import Outline
-from airflow_provider.core.reports.texts import clean
+from airflow_provider.core.reports.texts import key_text
 
 MOST_SHAPES = 2_000
 """Maximum geometries of a map."""
@@ -27,8 +27,6 @@ _KEPT_TEXT = 4_096
 """Maximum characters of an encoded geometry that is read at the end only."""
 
 _MAX_DEPTH = 8
-
-_LONGEST_TYPE = 60
 
 ReadGeometry = Callable[[Any], Json]
 """Returns a value as a GeoJSON geometry; raises ValueError for one that is none in degrees."""
@@ -49,7 +47,7 @@ class ShapeSample:
     """Sample of the geometries of all rows: every n-th, where n grows with the rows.
 
     :param column: name of the geometry's column.
-    :param types: names of columns of a row's type, the most telling first.
+    :param types: names of columns of a row's type.
     :param read: returns a value of the column as GeoJSON.
     """
 
@@ -59,7 +57,7 @@ class ShapeSample:
         self._read = read
         self._stride = 1
         self._rows = 0
-        self._kept: list[tuple[Any, str]] = []
+        self._kept: list[tuple[Any, dict[str, str]]] = []
 
     def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Take some rows.
@@ -82,13 +80,14 @@ class ShapeSample:
             return
         if not (isinstance(value, str) and len(value) <= _KEPT_TEXT):
             value = self._outline(value)
-        kind = next((row[name] for name in self._types if row.get(name) is not None), None)
-        self._kept.append((value, "" if kind is None else clean(str(kind)[:200], _LONGEST_TYPE)))
+        # Which of the columns tells the type is known at the end.
+        types = {name: row[name] for name in self._types if isinstance(row.get(name), (str, int, float))}
+        self._kept.append((value, {name: key_text(kind) for name, kind in types.items()}))
 
     def outlines(self) -> tuple[list[Outline], int]:
         """Return the geometries, and the number of those that cannot be drawn."""
-        found = [(self._outline(one) if isinstance(one, str) else one, kind) for one, kind in self._kept]
-        outlines = [Outline(shape, kind) for shape, kind in found if shape is not None]
+        found = [(self._outline(one) if isinstance(one, str) else one, types) for one, types in self._kept]
+        outlines = [Outline(shape, types) for shape, types in found if shape is not None]
         return outlines, len(found) - len(outlines)
 
     def _outline(self, value: Any) -> Json | None:

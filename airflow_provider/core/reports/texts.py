@@ -16,6 +16,9 @@ _PLAIN_END = 10**15
 
 _INT64_END = 2**63
 
+_LONG_END = 10**60
+"""Integers from here on are shown with a power of ten where all digits of others are."""
+
 
 def clean(text: str, longest: int = LONGEST) -> str:
     """Return a text cut to a length, with control and direction characters made visible.
@@ -52,17 +55,17 @@ def plain_number(value: int | float) -> int | float:
 
 
 def number_text(value: int | float) -> str:
-    """Return a number with separators; very large and very small ones with a power of ten.
+    """Return a number with separators; a very large or very small one that is no integer with a power of ten.
 
     :param value: a number.
     """
     number = plain_number(value)
     if abs(number) >= _LARGEST:
         return "beyond 1.8e+308" if number > 0 else "beyond -1.8e+308"
-    if abs(number) >= _PLAIN_END or 0 < abs(number) < 1e-4:
-        return f"{number:.4g}"
     if isinstance(number, int):
         return f"{number:,}"
+    if abs(number) >= _PLAIN_END or 0 < abs(number) < 1e-4:
+        return f"{number:.4g}"
     text = f"{number:,.4f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
 
@@ -102,8 +105,17 @@ def size_text(size: int) -> str:
 
 
 def key_text(value: Any) -> str:
-    """Return a counted value as text.
+    """Return a value as text, a number with all its digits: other values have other texts.
 
-    :param value: a text or a number.
+    Only long texts, and integers of more than 60 digits, share one.
+
+    :param value: a text, a number or a boolean.
     """
-    return clean(value) if isinstance(value, str) else number_text(value)
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return f"{value:,}" if abs(value) < _LONG_END else number_text(value)
+    text = number_text(value)
+    return text if text[0] == "b" or float(text.replace(",", "")) == value else repr(value)
