@@ -44,6 +44,11 @@ def test_code_in_the_documentation_is_the_code_that_is_tested(page: Path) -> Non
     assert page.read_text() == quoted(page.read_text()), "run: python -m dev.quotes"
 
 
+@every_page
+def test_no_page_has_marks_of_a_merge(page: Path) -> None:
+    assert not re.search(r"^(<{7}|={7}|>{7})( |$)", page.read_text(), re.MULTILINE)
+
+
 WRITTEN = [
     pytest.param(code, id=f"{page.name}-{number}")
     for page in PAGES
