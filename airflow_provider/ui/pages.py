@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from functools import cache, partial
 from html import escape
@@ -13,6 +14,8 @@ from airflow_provider.core.sync.links import KINDS, page_key
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Response
+
+_log = logging.getLogger(__name__)
 
 STATIC = Path(__file__).parent / "static"
 """Folder of the page "Digital twin"; all its files are public, because they hold no data."""
@@ -132,5 +135,6 @@ def read_page(kind: str, path: str, fingerprint: str) -> bytes | None:
             if file.read(len(head)) != head:
                 return None
             return head + bytes(file.read(MOST_BYTES))
-    except (OSError, ValueError, ImportError):
+    except Exception as error:  # Storage libraries raise errors of any class.
+        _log.warning("The page of a %s cannot be read: %s", kind, type(error).__name__)
         return None

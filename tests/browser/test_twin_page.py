@@ -40,7 +40,7 @@ def open_twin(browser: Browser, airflow: StubAirflow, **window: Any) -> Iterator
     """Open the page, and wait until it has read all."""
     with open_page(browser, **window) as seen:
         seen.page.goto(f"{airflow.url}/digital-twin/")
-        seen.page.get_by_text("Updated").wait_for()
+        seen.page.locator("#updated", has_not_text="Reading").wait_for()
         yield seen
 
 
@@ -110,7 +110,7 @@ def test_an_empty_section_says_what_would_appear_and_how(browser: Browser, airfl
     ("section", "path"),
     [
         ("plans", "hitlDetails"),
-        ("runs", "state=deferred"),
+        ("runs", "operator=LeanIXRunSensor"),
         ("exports", "state=success"),
         ("assets", "assets?"),
     ],
@@ -126,6 +126,7 @@ def test_a_failure_is_in_words_in_its_section_only(
         shown = seen.page.locator(".problem:visible")
         assert shown.count() == 1
         assert all(rows(seen, other) for other in SECTIONS if other != section)
+        assert "Not all is up to date" in seen.page.locator("#updated").inner_text()
 
 
 def test_a_lost_server_is_in_words_and_the_rows_stay(browser: Browser, airflow: StubAirflow) -> None:
@@ -135,6 +136,8 @@ def test_a_lost_server_is_in_words_and_the_rows_stay(browser: Browser, airflow: 
         seen.page.get_by_role("button", name="Refresh").click()
         seen.page.get_by_text("cannot be reached").nth(3).wait_for()
         assert all(rows(seen, section) for section in SECTIONS)
+        seen.page.get_by_text("Not all is up to date").wait_for()
+        assert seen.page.get_by_text("The rows are those of").count() == len(SECTIONS)
         seen.page.unroute("**/api/v2/**")
         seen.page.get_by_role("button", name="Refresh").click()
         seen.page.locator(".problem:visible").first.wait_for(state="hidden")
@@ -150,6 +153,73 @@ def test_who_may_not_read_xcoms_sees_that_there_is_a_plan_and_an_export(
         assert seen.page.locator(".problem:visible").count() == 0
     assert "You may not read the XComs of this DAG" in plan
     assert "You may not read the XComs of this DAG" in export
+
+
+def test_a_result_that_is_gone_is_not_said_to_be_forbidden(browser: Browser, airflow: StubAirflow) -> None:
+    """XComs are deleted by ``airflow db clean``, and a task may push no result."""
+    fill(airflow)
+    airflow.xcoms = {}
+    airflow.failures = {"campus/tasks": JSONResponse({}, 404)}
+    with open_twin(browser, airflow) as seen:
+        (plan,), (export,) = rows(seen, "plans"), rows(seen, "exports")
+    assert "Airflow has no" in plan
+    assert "Airflow has no" in export
+    assert "You may not" not in plan + export
+
+
+def test_questions_that_ended_without_an_answer_hide_no_plan(browser: Browser, airflow: StubAirflow) -> None:
+    """A question whose task has failed, or timed out, stays without an answer for ever."""
+    for number in range(120):
+        airflow.add_approval(f"Old {number}?")
+        airflow.lists["taskInstances"][-1]["state"] = "failed"
+    airflow.add_approval("Change the map?")
+    with open_twin(browser, airflow) as seen:
+        (row,) = rows(seen, "plans")
+    assert "Change the map?" in row
+
+
+def test_an_older_airflow_without_the_newest_state_lists_its_plans(
+    browser: Browser, airflow: StubAirflow
+) -> None:
+    airflow.add_approval()
+    airflow.failures = {"state=awaiting_input": JSONResponse({"detail": "Invalid value for state"}, 422)}
+    with open_twin(browser, airflow) as seen:
+        assert len(rows(seen, "plans")) == 1
+        airflow.asked.clear()
+        seen.page.get_by_role("button", name="Refresh").click()
+        seen.page.wait_for_load_state("networkidle")
+        assert sum("hitlDetails" in asked for asked in airflow.asked) == 1
+
+
+def test_many_questions_about_other_things_are_not_said_to_be_none(
+    browser: Browser, airflow: StubAirflow
+) -> None:
+    for number in range(30):
+        airflow.add_approval(f"Lunch {number}?")
+    airflow.lists["xcomEntries"].clear()
+    with open_twin(browser, airflow) as seen:
+        note = seen.page.locator("#plans .note").inner_text()
+        assert rows(seen, "plans") == []
+    assert "No plan waits" not in note
+    assert "Required Actions" in note
+
+
+def test_exports_beyond_the_last_successes_are_not_said_to_be_none(
+    browser: Browser, airflow: StubAirflow
+) -> None:
+    for _ in range(101):
+        airflow.add_task("export", "AmigoCloudExportOperator", "success")
+    airflow.xcoms = {"return_value": MANIFEST}
+    with open_twin(browser, airflow) as seen:
+        assert len(rows(seen, "exports")) == 1
+        assert "last 100 successes" in seen.page.locator("#exports .note").inner_text()
+
+
+def test_a_sensor_between_two_polls_is_a_live_run(browser: Browser, airflow: StubAirflow) -> None:
+    airflow.add_task("wait", "LeanIXRunSensor", "up_for_reschedule")
+    with open_twin(browser, airflow) as seen:
+        (row,) = rows(seen, "runs")
+    assert "waits for its next poll" in row
 
 
 def test_texts_of_the_api_become_no_markup_and_no_script(browser: Browser, airflow: StubAirflow) -> None:

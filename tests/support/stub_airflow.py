@@ -64,6 +64,8 @@ class StubAirflow:
         if last not in LISTS:
             return JSONResponse({"value": self.xcoms.get(last)}, 200 if last in self.xcoms else 404)
         items = [one for one in self.lists[last] if self._is_wanted(one, request, operators)]
+        if last == "hitlDetails" and request.query_params.get("order_by") == "created_at":
+            items.sort(key=lambda one: str(one["created_at"]))
         raw = request.scope["raw_path"].decode().partition("/api/v2/")[2]  # an id may have a slash
         if last == "xcomEntries" and (dag_id := unquote(raw.split("/")[1])) != "~":
             items = [one for one in items if one["dag_id"] == dag_id]
@@ -75,7 +77,7 @@ class StubAirflow:
     def _is_wanted(one: dict[str, Any], request: Request, operators: list[str]) -> bool:
         states = request.query_params.getlist("state")
         by_operator = not operators or one.get("operator") in operators
-        by_state = not states or one.get("state") in states
+        by_state = not states or one.get("task_instance", one).get("state") in states
         key, pattern = (request.query_params.get(name) for name in ("xcom_key", "uri_pattern"))
         by_key = key is None or one.get("key") == key
         return by_operator and by_state and by_key and (pattern or "") in one.get("uri", pattern or "")

@@ -34,10 +34,10 @@ function taskName(task, tab) {
 
 // -- rows: each gives the cells of its section's columns
 
-function planRow({ detail, task, plans, changes, hidden }) {
+function planRow({ detail, task, plans, changes, reason }) {
   const users = detail.assigned_users.map((user) => user.name || user.id).join(", ");
   const chips = (changes ?? []).map(([kind, words]) => chip(kind, words));
-  const nothing = hidden ? "You may not read the XComs of this DAG." : changes ? "Nothing changes." : "See the page.";
+  const nothing = reason || (changes ? "Nothing changes." : "See the page.");
   const nameOf = (plan) => (plans.length > 1 ? `Page of ${plan.task_display_name ?? plan.task_id}` : "Plan's page");
   const pages = plans.slice(0, MOST_PAGES).map((plan) => link(pageLink("plan", plan), nameOf(plan), away));
   return [
@@ -49,18 +49,24 @@ function planRow({ detail, task, plans, changes, hidden }) {
   ];
 }
 
+const WHERE = {
+  deferred: "waits in the triggerer",
+  running: "waits on a worker",
+  up_for_reschedule: "waits for its next poll",
+};
+
 function runRow({ task, links }) {
   const [system, word] = RUNS[task.operator];
   const outside = Object.entries(links)
     .filter(([, url]) => typeof url === "string" && /^https?:\/\//i.test(url))
     .map(([name, url]) => link(url, name, away));
-  const where = task.state === "deferred" ? "waits in the triggerer" : "waits on a worker";
+  const where = WHERE[task.state];
   const state = [chip("live", word), " ", quiet(where)];
   return [taskName(task), [system], state, [time(task.start_date)], outside];
 }
 
-function exportRow({ task, manifest, hidden, report }) {
-  const path = hidden ? quiet("You may not read the XComs of this DAG.") : make("code", {}, manifest.path);
+function exportRow({ task, manifest, reason, report }) {
+  const path = reason ? quiet(reason) : make("code", {}, manifest.path);
   const rows = manifest?.rows ?? null;
   const size = manifest?.bytes ?? null;
   return [
@@ -123,7 +129,7 @@ const SECTIONS = [
     read: readExports,
     row: exportRow,
     empty: "No export has finished. The last file of each export task appears when the task has succeeded.",
-    more: "Only the latest export tasks are shown.",
+    more: "Only the latest export tasks among the last 100 successes are shown.",
   },
   {
     id: "assets",
@@ -165,14 +171,17 @@ function show(section, { rows, more }) {
   });
   section.body.replaceChildren(...made);
   section.table.hidden = !rows.length;
-  section.note.textContent = rows.length ? (more ? section.more : "") : section.empty;
+  section.note.textContent = more ? section.more : rows.length ? "" : section.empty;
+  section.shownAt = new Date().toLocaleTimeString();
   section.count.textContent = more ? `${rows.length}+` : String(rows.length);
   section.problem.hidden = true;
 }
 
 function fail(section, error) {
   if (!(error instanceof Problem)) console.error(error);
-  const words = error instanceof Problem ? error.message : "Airflow's answer is not of the expected form.";
+  const reason = error instanceof Problem ? error.message : "Airflow's answer is not of the expected form.";
+  const rows = section.body.childElementCount ? ` The rows are those of ${section.shownAt}.` : "";
+  const words = reason + rows;
   if (section.problem.hidden || section.problem.textContent !== words) section.problem.textContent = words;
   section.problem.hidden = false;
   if (!section.body.childElementCount) {
@@ -192,12 +201,15 @@ function refresh() {
         const focused = section.body.contains(document.activeElement) ? document.activeElement.href : null;
         show(section, found);
         if (focused) [...section.body.querySelectorAll("a")].find((one) => one.href === focused)?.focus();
+        return true;
       } catch (error) {
         fail(section, error);
+        return false;
       }
     }),
-  ).then(() => {
-    document.getElementById("updated").textContent = `Updated ${new Date().toLocaleTimeString()}`;
+  ).then((done) => {
+    const words = done.every(Boolean) ? `Updated ${new Date().toLocaleTimeString()}` : "Not all is up to date";
+    document.getElementById("updated").textContent = words;
     reading = null;
   });
   return reading;

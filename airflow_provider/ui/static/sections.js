@@ -1,7 +1,7 @@
 // Reads Airflow's public REST API with the viewer's own session. Nothing is written, and each read is bounded:
 // at most DETAILS rows of a section are looked up one by one, and what cannot change is looked up once.
 
-import { EXPORTS, RUNS, SYSTEMS, isOfDags, isOpen, latest, makersOf, plansBefore, readAsset } from "./tasks.js";
+import { EXPORTS, OPEN, RUNS, SYSTEMS, isOfDags, latest, makersOf, plansBefore, readAsset } from "./tasks.js";
 import { readChanges, readEventCount, readManifest } from "./tasks.js";
 
 export const DETAILS = 20; // rows of a section with requests of their own
@@ -83,13 +83,24 @@ function readXCom(one, key) {
   return get([...ids(one), "xcomEntries", key], [...params, ["deserialize", "false"], ["stringify", "false"]]);
 }
 
-// Return the value of an XCom; undefined when there is none, or the viewer may not read it.
+const UNREADABLE = {
+  403: "You may not read the XComs of this DAG.",
+  404: "Airflow has no XCom of this: it was deleted, or never pushed.",
+};
+
+// Return why something of a row cannot be read, in words; throw what concerns the whole section.
+function reasonOf(error) {
+  if (!Object.hasOwn(UNREADABLE, error.status)) throw error;
+  return UNREADABLE[error.status];
+}
+
+// Return the value of an XCom, or the reason why it cannot be read.
 async function valueOf(one, key, version) {
   try {
-    return await once(keyOf(...ids(one), one.map_index, key, version), async () => (await readXCom(one, key)).value);
+    const found = await once(keyOf(...ids(one), one.map_index, key, version), () => readXCom(one, key));
+    return { value: found.value, reason: "" };
   } catch (error) {
-    if (error.status === 403 || error.status === 404) return undefined;
-    throw error;
+    return { value: null, reason: reasonOf(error) };
   }
 }
 
@@ -111,17 +122,30 @@ export function pageLink(kind, one) {
 
 // -- sections: each returns its rows, and whether there are more
 
+let open = OPEN;
+
+// Return the oldest questions that can be answered. Those whose task has ended stay without an answer for ever.
+async function readQuestions() {
+  const params = [["response_received", "false"], ...listed("state", open)];
+  const path = ["dags", "~", "dagRuns", "~", "hitlDetails"];
+  try {
+    return await get(path, [...params, ["order_by", "created_at"], ["limit", DETAILS]]);
+  } catch (error) {
+    if (error.status !== 422 || open.length < OPEN.length) throw error;
+    open = OPEN.slice(0, -1);
+    return readQuestions();
+  }
+}
+
 export async function readPlans() {
-  const params = [["response_received", "false"], ["limit", PAGE]];
-  const found = await get(["dags", "~", "dagRuns", "~", "hitlDetails"], params);
-  const open = found.hitl_details.filter(isOpen).sort((a, b) => (a.created_at < b.created_at ? -1 : 1));
-  const rows = await Promise.all(open.slice(0, DETAILS).map(readPlan));
-  return { rows: rows.filter((row) => row !== null), more: open.length > DETAILS || found.total_entries > PAGE };
+  const { hitl_details: questions, total_entries: total } = await readQuestions();
+  const rows = await Promise.all(questions.map(readPlan));
+  return { rows: rows.filter((row) => row !== null), more: total > questions.length };
 }
 
 async function readPlan(detail) {
   const task = detail.task_instance;
-  const row = { detail, task, plans: [], changes: null, hidden: false };
+  const row = { detail, task, plans: [], changes: null, reason: "" };
   try {
     const run = [...ids(task).slice(0, 5), "~", "xcomEntries"];
     const params = [["xcom_key", "plan_page"], ["limit", PAGE]];
@@ -131,19 +155,19 @@ async function readPlan(detail) {
     const tasks = await once(keyOf("tasks", task.dag_id), () => get(["dags", task.dag_id, "tasks"]), SHORT_SECONDS);
     row.plans = plansBefore(task.task_id, tasks.tasks, entries);
   } catch (error) {
-    if (error.status !== 403 && error.status !== 404) throw error;
-    return { ...row, hidden: true };
+    return { ...row, reason: reasonOf(error) };
   }
   if (!row.plans.length) return null;
   if (row.plans.length === 1) {
     const [plan] = row.plans;
-    row.changes = readChanges(await valueOf(plan, "return_value", plan.timestamp));
+    row.changes = readChanges((await valueOf(plan, "return_value", plan.timestamp)).value);
   }
   return row;
 }
 
 export async function readRuns() {
-  const filters = [...listed("operator", Object.keys(RUNS)), ...listed("state", ["deferred", "running"])];
+  const states = ["deferred", "running", "up_for_reschedule"];
+  const filters = [...listed("operator", Object.keys(RUNS)), ...listed("state", states)];
   const params = [...filters, ["order_by", "start_date"], ["limit", PAGE]];
   const found = await get(["dags", "~", "dagRuns", "~", "taskInstances"], params);
   const rows = await Promise.all(
@@ -173,13 +197,13 @@ export async function readExports() {
   const shown = tasks.slice(0, DETAILS);
   const [reports, rows] = await Promise.all([
     readReports(shown),
-    Promise.all(shown.map(async (task) => ({ task, value: await valueOf(task, "return_value", task.end_date) }))),
+    Promise.all(shown.map(async (task) => ({ task, ...(await valueOf(task, "return_value", task.end_date)) }))),
   ]);
   const files = rows
-    .map((row) => ({ ...row, hidden: row.value === undefined, manifest: readManifest(row.value) }))
-    .filter((row) => row.hidden || row.manifest)
+    .map((row) => ({ ...row, manifest: readManifest(row.value) }))
+    .filter((row) => row.reason || row.manifest)
     .map((row) => ({ ...row, report: reports.has(reportKey(row.task)) }));
-  return { rows: files, more: tasks.length > DETAILS };
+  return { rows: files, more: tasks.length > DETAILS || found.total_entries > PAGE };
 }
 
 const reportKey = (one) => keyOf(one.dag_id, one.dag_run_id ?? one.run_id, one.task_id, one.map_index);

@@ -31,8 +31,8 @@ export const SYSTEMS = {
   mapsindoors: "MapsIndoors",
 };
 
-// States in which a person can still answer.
-const OPEN = new Set(["awaiting_input", "deferred", "queued", "running", "scheduled"]);
+// States in which a person can still answer; Airflow 3.1 refuses a question that names the last one.
+export const OPEN = ["deferred", "queued", "running", "scheduled", "awaiting_input"];
 
 // Fields of a plan's counts, in the order and with the words of its page.
 const COUNTS = [
@@ -41,10 +41,6 @@ const COUNTS = [
   ["deactivate", "deactivated"],
   ["delete", "deleted"],
 ];
-
-export function isOpen(detail) {
-  return !detail.response_received && OPEN.has(detail.task_instance?.state);
-}
 
 // Return the plain object of an XCom, which the API gives as an object or as its JSON; null for anything else.
 export function readObject(value) {

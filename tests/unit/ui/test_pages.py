@@ -87,6 +87,25 @@ def test_no_other_file_is_served(
     assert "another team" not in reply.text
 
 
+@pytest.mark.parametrize("error", [RuntimeError("no endpoint"), KeyError("conn"), PermissionError()])
+def test_a_storage_that_fails_is_a_page_that_cannot_be_read(
+    client: TestClient,
+    recorded: dict[tuple[Any, ...], str],
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+) -> None:
+    """Libraries of storages raise errors of any class, such as botocore's for an unknown host."""
+
+    def fail(*given: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("airflow.sdk.ObjectStoragePath.open", fail)
+    recorded[KEY] = "s3://bucket/plan.html#f00d"
+    reply = client.get("/plan", params=TASK)
+    assert reply.status_code == 404
+    assert "cannot read" in reply.text
+
+
 def test_a_path_becomes_no_markup(client: TestClient, recorded: dict[tuple[Any, ...], str]) -> None:
     recorded[KEY] = "/tmp/<script>alert(1)</script>.html#f00d"
     reply = client.get("/plan", params=TASK)
