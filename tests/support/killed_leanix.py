@@ -81,7 +81,13 @@ def _run(
 
     operator = getattr(operators, kind)(task_id="crash", **arguments)
     ti = SimpleNamespace(
-        try_number=tries, dag_id="d", task_id="crash", run_id=folder, map_index=-1, max_tries=9
+        try_number=tries,
+        dag_id="d",
+        task_id="crash",
+        run_id=folder,
+        map_index=-1,
+        max_tries=9,
+        xcom_push=lambda *_, **__: None,
     )
     store = FakeStateStore(Path(folder, "state.json"))
     with patch.object(Transport, "_perform", counting):

@@ -26,7 +26,12 @@ def run(task: dict[str, Any], try_number: int) -> None:
     folder = Path(task["folder"])
     operator = getattr(operators, task["operator"])(task_id="crash", **task["arguments"])
     ti = SimpleNamespace(
-        try_number=try_number, dag_id="d", task_id="crash", run_id=task["folder"], map_index=-1
+        try_number=try_number,
+        dag_id="d",
+        task_id="crash",
+        run_id=task["folder"],
+        map_index=-1,
+        xcom_push=lambda *_, **__: None,
     )
     result = operator.execute({"ti": ti, "task_state_store": FakeStateStore(folder / "state.json")})
     (folder / f"result {try_number}").write_text(json.dumps(result))

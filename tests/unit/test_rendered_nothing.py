@@ -21,6 +21,8 @@ HARMLESS = {
     "encoding": "detected",
     "source_format": "by the name of the file",
     "hive": "no columns in folders, which the rows then miss",
+    "columns": "no column has another name",
+    "ignore": "no column is left out, so unknown ones are refused",
     "description": "a text for readers",
     "write_to_ldif": "decided by the task's other arguments",
 }

@@ -117,21 +117,17 @@ class RowOperator(BaseOperator):
         :param problems: problems of the task's other arguments, which are raised with those of these ones.
         :raises InputError: with every problem.
         """
-        from airflow_provider.core.arguments import check_rendered
         from airflow_provider.core.files.row_source import RowOptions
         from airflow_provider.core.input.conditions import SUBJECT
         from airflow_provider.core.sql.query import query_problems
 
         given: dict[str, Any] = {name: getattr(self, name) for name in self.ROW_FIELDS}
-        # A template makes a text of None, too: the default of what a file tells by itself.
-        for name in ("csv_delimiter", "encoding", "source_format", "hive"):
+        # A template makes a text of None, too: no argument. None of these selects rows.
+        for name in ("csv_delimiter", "encoding", "source_format", "hive", "columns", "ignore"):
             if isinstance(given[name], str) and given[name] in ("None", ""):
                 given[name] = None
-        lost = [problem for name in ("columns", "ignore") for problem in check_rendered(name, given[name])]
-        given = {**given, **dict.fromkeys(("columns", "ignore") if lost else ())}
         found = [
             *problems,
-            *lost,
             *query_problems(self.sql, self.sql_conn_id, self.parameters, self.sql_timezone),
             *_scalar_problems(given),
             *self._file_option_problems(given),

@@ -10,6 +10,7 @@ import pytest
 
 from airflow_provider.errors import InputError
 from airflow_provider.leanix.hooks import LeanIXHook
+from airflow_provider.leanix.links import LeanIXSyncLogLink
 from airflow_provider.leanix.operators import LeanIXPutConfigurationOperator, LeanIXRunOperator
 from airflow_provider.sandbox.leanix.seed import configuration_key, configurations
 from tests.support.task_runner import TaskRunner
@@ -141,7 +142,7 @@ def test_a_configuration_file_that_is_no_json_is_named(leanix: Any, tmp_path: An
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_link_leads_to_the_workspaces_sync_log(leanix: Any, deferrable: bool) -> None:
     operator = LeanIXRunOperator(task_id="run", poll_interval=0.02, deferrable=deferrable, **OUTBOUND)
-    (link,) = operator.operator_extra_links
+    (link,) = [link for link in operator.operator_extra_links if isinstance(link, LeanIXSyncLogLink)]
     assert link.get_link(operator, ti_key=None) == ""
     TaskRunner().run(operator)
     assert link.get_link(operator, ti_key=None) == f"{leanix.base_url}/campus/admin/synclog"
