@@ -94,11 +94,11 @@ browser: $(FULL)
 	$(BIN)/pytest --timeout 900 -n 2 --dist loadgroup tests/browser tests/tutorial
 
 system: $(FULL)
-	$(BIN)/pytest --timeout 600 tests/system
+	$(BIN)/pytest --timeout 1500 tests/system
 
 # The documentation's pictures of Airflow's UI, and the film of the demo. Check them before you commit them.
 pictures: $(FULL)
-	WRITE_PICTURES=1 $(BIN)/pytest --timeout 600 tests/system/test_ui.py
+	WRITE_PICTURES=1 $(BIN)/pytest --timeout 1500 tests/system/test_ui.py
 	$(BIN)/python -m tests.film
 
 # The long form of `make test`. Fifty rounds take a quarter of an hour; CRASH_SEED repeats the moments of the kills.
