@@ -170,6 +170,15 @@ class User:
         self.seen.texts["twin"] = page.locator("body").inner_text()
         self._photograph("digital-twin")
 
+    def report_page(self) -> None:
+        """Open the report of an export by the link of its task."""
+        run = last_run(self.airflow, "amigocloud_export_dataset")
+        (link,) = self.ui.extra_links("amigocloud_export_dataset", run, "export_assets")
+        self._window(1280, 1500)
+        self._follow(link)
+        self.seen.texts["report"] = self.ui.page.inner_text("body")
+        self._photograph("report-page")
+
     def approval(self) -> None:
         """Open the question whether a plan is approved, and the plan by the link in it."""
         self._window(1400, 620)
@@ -217,6 +226,7 @@ STEPS: list[Callable[[User], None]] = [
     User.asset_graph,
     User.plan_page,
     User.digital_twin,
+    User.report_page,
     User.approval,
     User.failed_log,
     User.sync_log,
