@@ -357,10 +357,12 @@ def test_the_graph_of_an_asset_leads_to_the_dag_that_its_change_starts(seen: UiR
 def test_the_links_of_tasks_and_of_an_approval_lead_to_pages(seen: UiRun) -> None:
     assert seen.links == {
         "Plan": (200, "Plan for Nordhøj Campus"),
+        "Report": (200, "Export of dataset 2001"),
         "See all of it on the plan's page.": (200, "Plan for Nordhøj Campus"),
         "LeanIX sync log": (200, "Sync log (sandbox)"),
     }
     assert "Desk 17" in seen.texts["plan"]
+    assert "2,971 geometries" in seen.texts["report"]
 
 
 def test_the_page_of_the_digital_twin_shows_what_waits_and_what_was_exported(seen: UiRun) -> None:
