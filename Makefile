@@ -45,7 +45,6 @@ down:
 
 docs: $(FULL)
 	$(BIN)/python -m dev.site
-	$(BIN)/zensical build --strict
 
 # TAG=v0.2.0 for the release itself.
 release-check: $(FULL)

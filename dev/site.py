@@ -1,6 +1,6 @@
 """Pages of the documentation's site, in build/docs: those of the repository, and a reference of the code.
 
-``make docs`` runs ``python -m dev.site``, and then builds the site from these pages.
+``make docs`` runs ``python -m dev.site``, which also builds the site from these pages.
 """
 
 from __future__ import annotations
@@ -9,13 +9,17 @@ import inspect
 import posixpath
 import re
 import shutil
+import subprocess
+import sys
 import tomllib
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ROOT / tomllib.loads((ROOT / "zensical.toml").read_text())["project"]["docs_dir"]
+_PROJECT = tomllib.loads((ROOT / "zensical.toml").read_text())["project"]
+PAGES: Path = ROOT / _PROJECT["docs_dir"]
+SITE: Path = ROOT / _PROJECT["site_dir"]
 REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Homepage"]
 ROOT_PAGES = {
     "README.md": "readme.md",
@@ -153,5 +157,44 @@ def write(folder: Path) -> None:
     shutil.copy(Path(spec.origin).with_name("assets") / "mermaid.js", folder / "assets")
 
 
-if __name__ == "__main__":
+class SiteError(RuntimeError):
+    """The site cannot be built; the message is what the generator printed."""
+
+
+def build() -> Path:
+    """Write the pages, and build the site from them, strictly; return its folder.
+
+    :raises SiteError: when that fails.
+    """
     write(PAGES)
+    generate(ROOT)
+    return SITE
+
+
+def generate(folder: Path, attempts: int = 5) -> None:
+    """Build a site.
+
+    Zensical 0.0.73 sometimes begins before it has seen all pages, most of all on a busy machine, and takes
+    links to the others for dead (github.com/zensical/zensical/issues/641). A dead link is one each time.
+
+    :param folder: folder of the configuration.
+    :param attempts: maximum number of builds.
+    :raises SiteError: when each of them has failed.
+    """
+    command = [str(Path(sys.executable).with_name("zensical")), "build", "--strict"]
+    for attempt in range(attempts):
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return
+        printed = done.stdout + done.stderr
+        if "page does not exist" not in printed:
+            break
+        print(f"Attempt {attempt + 1} of {attempts}: pages are missing", flush=True)
+    raise SiteError(printed)
+
+
+if __name__ == "__main__":
+    try:
+        print(f"The site is in {build().relative_to(ROOT)}")
+    except SiteError as error:
+        sys.exit(str(error))

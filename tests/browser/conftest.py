@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,8 +33,4 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def built_site() -> Path:
     """Return the folder of the documentation's site, as ``make docs`` builds it."""
-    site.write(site.PAGES)
-    command = [str(Path(sys.executable).with_name("zensical")), "build", "--strict"]
-    done = subprocess.run(command, cwd=site.ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return site.ROOT / "build" / "site"
+    return site.build()

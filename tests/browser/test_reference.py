@@ -117,3 +117,14 @@ def test_the_site_is_written_into_an_empty_folder(tmp_path: Path) -> None:
     assert written >= {"index.md", "adr/index.md", "changelog.md", "reference/leanix/operators.md"}
     assert "old.md" not in written
     assert (tmp_path / "pages" / "assets" / "mermaid.js").stat().st_size > 1_000_000
+
+
+def test_a_link_to_a_page_that_is_not_there_fails_the_build(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "zensical.toml").write_text('[project]\nsite_name = "small"\nstrict = true\n')
+    page = tmp_path / "docs" / "index.md"
+    page.write_text("see [it](missing.md)")
+    with pytest.raises(site.SiteError, match="page does not exist"):
+        site.generate(tmp_path, attempts=2)
+    page.write_text("see [it](index.md)")
+    site.generate(tmp_path)
