@@ -85,6 +85,12 @@ class Inbox:
             self.poll_due, self.flooded, self.due_from = True, False, self._loop.time()
         self._changed.set()
 
+    def take_poll_due(self) -> bool:
+        """Return whether a poll was due, and note that it follows."""
+        with self._lock:
+            was_due, self.poll_due, self.flooded = self.poll_due, False, False
+        return was_due
+
     def take(self) -> dict[str, dict[str, Any]]:
         """Return all unread values by key, and forget them."""
         with self._lock:

@@ -73,7 +73,7 @@ class PushWatch:
         self._delays = backoff_delays(1.0)
         self._poll_delays = backoff_delays(1.0)
         self._flood_delays = flood_delays()
-        self._is_flood = False
+        self._is_flood = self._has_missed = False
 
     def pause_after_failure(self, interval: float) -> float:
         """Return the seconds until the poll after a failed one: the interval may be an hour."""
@@ -107,8 +107,8 @@ class PushWatch:
             due = self._values.due(now) if now >= self._ask_at else []
             is_flood = self._inbox.flooded or len(due) > MAX_ASKED
             if is_flood and now >= flood_at:
-                self._is_flood, self.fresh_from = True, now
-                self._inbox.poll_due = self._inbox.flooded = False
+                self._has_missed = self._inbox.take_poll_due()
+                self._is_flood, self.fresh_from = True, _now()
                 return
             if is_flood:
                 await self._inbox.wait(min(end, flood_at) - now)
@@ -128,10 +128,14 @@ class PushWatch:
         known = _known(firing)
         for digest, thing_id in hashes.items():
             self._values.answered(thing_id, matches=digest in known, now=_now())
-        if self._is_flood:  # what it has answered is no news when it is pushed again
+        # What a poll has answered after a flood is no news when it is pushed again, unless some were missed:
+        # those that were compared last may be older than the answer, so that the next ones are news.
+        if self._has_missed or not self._is_flood:
+            self._values.forget()
+        self._has_missed = False
+        if self._is_flood:
             self._is_flood = False
             return _now() + next(self._flood_delays)
-        self._values.forget()
         self._flood_delays = flood_delays()
         return -math.inf
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -33,6 +33,7 @@ class Watched:
         self.value: list[str] = []
         self.polls: list[float] = []
         self.asked: list[Sequence[str]] = []
+        self.during_poll: list[Callable[[], None]] = []
         self.inbox = Inbox()
         self.inbox.connected = True
         self.values = PushedValues({"temperature": "gt:50"})
@@ -52,6 +53,9 @@ class Watched:
         while True:
             self.polls.append(asyncio.get_running_loop().time())
             self.value = sorted(by_hash(self.matching))
+            for call in self.during_poll[-1:]:
+                self.during_poll.pop()
+                call()
             async for _ in self.watch.events(self, 3600.0, failed=False):  # type: ignore[arg-type]
                 pass
 
@@ -151,3 +155,41 @@ async def test_after_a_flood_a_new_connection_is_polled_for_at_once(
     watched.inbox.set_connected(True)
     while len(watched.polls) < 3:
         await asyncio.sleep(0.001)
+
+
+async def test_a_value_that_does_not_fit_is_found_also_when_it_comes_during_the_poll(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox_module, "MAX_BYTES", 100)
+    polls = 3
+
+    def change() -> None:
+        """Let one more Thing match, and push a value that does not fit."""
+        thing = MANY[len(watched.matching)]
+        watched.matching = {*watched.matching, thing}
+        watched.push({"temperature": 10**4000}, [thing])
+
+    watched.during_poll = [change] * (polls - 1)
+    change()
+    await watched.silent()
+    assert watched.value == sorted(by_hash(MANY[:polls]))
+    assert (len(watched.polls), watched.asked) == (1 + polls, [])
+
+
+@pytest.mark.parametrize(("value", "dropped"), [(HOT, COLD), (COLD, HOT)])
+async def test_a_value_is_news_when_another_one_was_dropped_meanwhile(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch, value: Any, dropped: Any
+) -> None:
+    thing, others = MANY[0], MANY[1:6]
+    monkeypatch.setattr(inbox_module, "MAX_KEYS", len(others))
+
+    async def push(values: Any, things: Sequence[str]) -> None:
+        watched.matching = {thing} if values is HOT else set()
+        watched.push(values, things)
+        await watched.silent()
+        assert watched.value == sorted(by_hash(watched.matching))
+
+    await push(value, [thing])
+    await push(dropped, [*others, thing])
+    await push(value, [thing])
+    await push(dropped, [thing])
