@@ -64,16 +64,17 @@ class ColumnObserver:
         """
         if self._is_text and self._counts is not None and self._add_few_texts(values):
             return
-        kinds = set(map(type, values))
+        # In their order: that of a set of types differs between processes, and with it that of equal counts.
+        kinds = dict.fromkeys(map(type, values))
         if UnsetType in kinds:
-            kinds.discard(UnsetType)
+            del kinds[UnsetType]
             values = [value for value in values if value is not UNSET]
         if NoneType in kinds:
-            kinds.discard(NoneType)
+            del kinds[NoneType]
             known = [value for value in values if value is not None]
             self._nulls += len(values) - len(known)
             values = known
-        self._is_text = kinds == {str}
+        self._is_text = kinds.keys() == {str}
         for kind in kinds:
             own = values if len(kinds) == 1 else [value for value in values if type(value) is kind]
             self._adders.get(kind, self._add_others)(own)
