@@ -27,7 +27,7 @@ SETTINGS = {
 class Scenario:
     """DAGs, sandboxes and runs of one test module, which assigns an instance to ``SCENARIO``.
 
-    :cvar exclusive: whether it runs after all others and alone, because it breaks what they need.
+    :cvar exclusive: whether it runs after all others and alone, as it and they would disturb each other.
     :cvar after: scenarios whose runs it shows, so that it runs after them; these have none.
     """
 

@@ -129,6 +129,8 @@ class Observations:
 class TwinPage(Scenario):
     """Plans that wait, a run that lasts, exports: seen by two users of a second API server, below a path."""
 
+    exclusive = True  # the page shows the last exports only
+
     def dags(self) -> Mapping[str, str]:
         return {"twin_page.py": CODE}
 
@@ -287,7 +289,7 @@ def answer(browser: Browser, server: Server) -> dict[str, Any]:
     """Follow the page's link to the approval of the map's plan, return what the form shows, and approve."""
     with server.page(browser, "admin") as seen:
         frame = open_twin(seen.page, server)
-        frame.locator("#plans tbody tr", has_text="Change the map?").get_by_text("Answer").click()
+        frame.locator("#plans tbody tr", has_text=VISIBLE).get_by_text("Answer").click()
         seen.page.wait_for_url("**/required_actions")
         table = seen.page.locator("table", has_text="left out")
         table.wait_for()
@@ -312,7 +314,12 @@ def ran(completed: CompletedRun) -> Observations:
 
 
 def test_an_admin_sees_plans_runs_exports_and_assets_of_all_dags(ran: Observations) -> None:
-    rows = ran.admin.rows
+    # The other tests' DAGs are there, too.
+    own = (VISIBLE, HIDDEN)
+    rows = {
+        name: [row for row in found if any(dag_id in row for dag_id in own)]
+        for name, found in ran.admin.rows.items()
+    }
     assert {name: len(found) for name, found in rows.items()} == dict(
         zip(SECTIONS, (2, 1, 2, 2), strict=True)
     )
