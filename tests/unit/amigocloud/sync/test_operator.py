@@ -221,8 +221,6 @@ ARGUMENTS: list[tuple[dict[str, Any], str]] = [
     ({"restore": "None"}, "'restore' is the text 'None'"),
     ({"plan": "None"}, "'plan' is the text 'None'"),
     ({"plan_output": "None"}, "'plan_output' is the text 'None'"),
-    ({"columns": "None"}, "'columns' is the text 'None'"),
-    ({"ignore": ""}, "'ignore' is empty"),
     ({"restore": ""}, "'restore' is"),
     ({"plan_output": " "}, "'plan_output' is empty"),
     ({"batch_size": 0}, "'batch_size'"),
