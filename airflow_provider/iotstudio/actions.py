@@ -18,7 +18,6 @@ from airflow_provider.errors import (
 )
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.conditions import filter_problems, query_filters, require_name
-from airflow_provider.iotstudio.hooks_base import read_twice
 
 if TYPE_CHECKING:
     from airflow_provider.core.state.submission import Submission
@@ -335,6 +334,8 @@ def read_action(hook: IoTStudioHook, request: ActionRequest, action_id: str) -> 
     :param action_id: id of its request.
     :raises NotFoundError: when the request is gone.
     """
+    from airflow_provider.iotstudio.hooks_base import read_twice
+
     try:
         return read_twice(lambda: hook.get_action(request.thing_id, request.action, action_id))
     except NotFoundError as error:

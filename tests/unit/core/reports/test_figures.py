@@ -17,6 +17,7 @@ from airflow_provider.core.reports.report import Subject, open_report
 from airflow_provider.core.reports.rows import Focus
 from airflow_provider.core.reports.texts import key_text
 from airflow_provider.warehouse.report import subject_of, write_report
+from tests.support.per_asset import PerAsset
 from tests.unit.core.reports.test_report import Ti, manifest, opened, page_of, task, write
 
 POINT = {"type": "Point", "coordinates": [1, 2]}
@@ -158,7 +159,7 @@ def test_a_state_store_that_fails_leaves_the_comparison_out(
             raise RuntimeError("no API server")
 
     asset, path = Asset("a", uri="x-test://a"), tmp_path / "a.jsonl"
-    context = {"ti": Ti(), "asset_state_store": {asset: Broken()}}
+    context = {"ti": Ti(), "asset_state_store": PerAsset(Broken)}
     report = open_report(task(asset), context, str(path), Subject("T", "S"))
     assert report is not None
     report.add_rows([{"a": 1}])
