@@ -167,30 +167,49 @@ def build() -> Path:
     :raises SiteError: when that fails.
     """
     write(PAGES)
-    generate(ROOT)
+    generate(ROOT, PAGES, SITE)
     return SITE
 
 
-def generate(folder: Path, attempts: int = 5) -> None:
+def generate(folder: Path, pages: Path, site: Path, attempts: int = 5) -> None:
     """Build a site.
 
-    Zensical 0.0.73 sometimes begins before it has seen all pages, most of all on a busy machine, and takes
-    links to the others for dead (github.com/zensical/zensical/issues/641). A dead link is one each time.
+    Zensical 0.0.73 sometimes begins before it has seen all files, most of all on a busy machine. Then it
+    takes links for dead, or leaves files out (github.com/zensical/zensical/issues/641). A dead link stays so.
 
     :param folder: folder of the configuration.
+    :param pages: folder of its pages.
+    :param site: folder of the site.
     :param attempts: maximum number of builds.
     :raises SiteError: when each of them has failed.
     """
     command = [str(Path(sys.executable).with_name("zensical")), "build", "--strict"]
     for attempt in range(attempts):
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-        if done.returncode == 0:
-            return
         printed = done.stdout + done.stderr
-        if "page does not exist" not in printed:
+        missing = left_out(pages, site)
+        if done.returncode == 0 and not missing:
+            return
+        if done.returncode and "does not exist" not in printed and "No such file" not in printed:
             break
-        print(f"Attempt {attempt + 1} of {attempts}: pages are missing", flush=True)
-    raise SiteError(printed)
+        print(f"Attempt {attempt + 1} of {attempts}: files are missing {missing[:3]}", flush=True)
+    raise SiteError(printed or f"The site lacks {missing}")
+
+
+def left_out(pages: Path, site: Path) -> list[str]:
+    """Return the files that a site lacks: of its pages, and of the theme.
+
+    :param pages: folder of the pages.
+    :param site: folder of the site.
+    """
+    spec = find_spec("zensical")
+    assert spec
+    assert spec.origin
+    theme = Path(spec.origin).with_name("templates")
+    wanted = [path.relative_to(theme) for path in (theme / "assets").rglob("*")]
+    wanted += [path.relative_to(pages) for path in pages.rglob("*")]
+    names = [name.with_suffix(".html") if name.suffix == ".md" else name for name in wanted]
+    return [str(name) for name in names if not (site / name).exists()]
 
 
 if __name__ == "__main__":

@@ -125,6 +125,18 @@ def test_a_link_to_a_page_that_is_not_there_fails_the_build(tmp_path: Path) -> N
     page = tmp_path / "docs" / "index.md"
     page.write_text("see [it](missing.md)")
     with pytest.raises(site.SiteError, match="page does not exist"):
-        site.generate(tmp_path, attempts=2)
+        site.generate(tmp_path, tmp_path / "docs", tmp_path / "site", attempts=2)
     page.write_text("see [it](index.md)")
-    site.generate(tmp_path)
+    site.generate(tmp_path, tmp_path / "docs", tmp_path / "site")
+
+
+def test_a_site_that_lacks_a_file_is_not_finished(tmp_path: Path) -> None:
+    pages, built = tmp_path / "pages", tmp_path / "site"
+    for folder in (pages, built):
+        folder.mkdir()
+    (pages / "index.md").touch()
+    (pages / "picture.webp").touch()
+    (built / "index.html").touch()
+    lacking = site.left_out(pages, built)
+    assert {"picture.webp", "assets/images/favicon.png"} <= set(lacking)
+    assert "index.html" not in lacking
