@@ -47,6 +47,7 @@ SUBTYPES = {
 UNDOCUMENTED = {
     "POST /leanix/services/mtm/v1/oauth2/token *: operation": "of another service; described in the docs",
     "GET /leanix/services/synclog/v1/* 200: operation": "of another service, as a vendor's script calls it",
+    "GET /leanix/campus/admin/synclog 200: operation": "a page for people, to which a link leads",
     "PUT /leanix/blobs/* 201: operation": "the blob storage",
     "GET /api-docs/swagger.json 200: operation": "the file itself, at the place where its readers fetch it",
     "* 401: status": "the file has no 401; the docs say what a missing or expired token gets",
@@ -99,6 +100,7 @@ class Driver:
         self.session.get(f"{log}/syncItems", params={"workspaceId": WORKSPACE_ID}, timeout=10)
         (found, *_) = self.session.get(f"{log}/synchronizations", timeout=10).json()["data"]
         self.session.get(f"{log}/synchronizations/{found['id']}", timeout=10)
+        self.session.get(f"{self.sandbox.leanix.base_url}/campus/admin/synclog", timeout=10)
 
     def stored(self) -> None:
         for path in ("/examples/starterExample", "/examples/advancedExample", "/storages/azure"):
