@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import threading
 import time
-from typing import Any
 
 import airflow.jobs.triggerer_job_runner  # noqa: F401 - a triggerer has it loaded
 from airflow.triggers.base import BaseTrigger
@@ -20,17 +18,7 @@ from airflow_provider.amigocloud.triggers import AmigoCloudDatasetTrigger, Amigo
 from airflow_provider.iotstudio.triggers import IoTStudioEventTrigger, IoTStudioThingTrigger
 from airflow_provider.leanix.triggers import LeanIXRunEndedTrigger, LeanIXRunTrigger
 from airflow_provider.mapsindoors.triggers import MapsIndoorsGeodataTrigger
-
-
-class ImportRecorder:
-    """Import hook that records the modules which the main thread imports, and finds none of them."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-
-    def find_spec(self, name: str, *_: Any) -> None:
-        if threading.current_thread() is threading.main_thread():
-            self.names.append(name)
+from tests.support.import_recorder import ImportRecorder
 
 
 def triggers() -> list[BaseTrigger]:

@@ -19,9 +19,9 @@ from airflow_provider.amigocloud.operators import (
     AmigoCloudPlanExportOperator,
 )
 from airflow_provider.core.reports.earlier import read_report, report_path
-from airflow_provider.core.reports.page import report_prefix
+from airflow_provider.core.reports.page import PREFIX
 from airflow_provider.core.reports.profile import Profile, Table
-from airflow_provider.core.reports.report import PAGE_XCOM, Report, Subject, open_report
+from airflow_provider.core.reports.report import Report, Subject, open_report
 from airflow_provider.core.sync.links import REPORT, page_key
 from airflow_provider.core.sync.page import page_prefix
 from airflow_provider.errors import InputError
@@ -254,8 +254,12 @@ def test_a_folder_with_reports_is_read_without_them(sandbox: Sandbox, tmp_path: 
 
 def test_every_task_with_a_report_has_a_link_to_it() -> None:
     """The link reads the attribute that the report sets; the API server serves pages with its beginning."""
-    assert page_key(REPORT) == PAGE_XCOM
-    assert page_prefix("f00d", REPORT) == report_prefix("f00d")
+    assert page_key(REPORT) == "report_page"
+    assert (
+        page_prefix("f00d", REPORT)
+        == f'{PREFIX}f00d">'
+        == '<!doctype html><html lang="en" data-report="f00d">'
+    )
     classes = every_task.public_classes()
     writing = [classes[name] for name in every_task.classes_with("report")]
     for kind in (CommitManifestOperator, *writing):

@@ -21,7 +21,8 @@ from airflow_provider.core.reports.texts import (
     share_text,
     size_text,
 )
-from airflow_provider.core.sync.page import document_parts
+from airflow_provider.core.sync.links import REPORT
+from airflow_provider.core.sync.page import document_parts, page_prefix
 
 _STYLE = """
 :root{--teal:#d5f0f0;--teal-line:#0b6b70;--bar:#2f6fc0}
@@ -80,7 +81,7 @@ td:is([data-label=Least],[data-label=Greatest]){overflow-wrap:anywhere}
 """
 """CSS that a report has beyond that of plans."""
 
-PREFIX = '<!doctype html><html lang="en" data-report="'
+PREFIX = page_prefix("", REPORT).removesuffix('">')
 """Beginning of each report."""
 
 DATA_START = '<script type="application/json" id="profile">'
@@ -98,14 +99,6 @@ _PART_SHAPES, _PART_POSITIONS = 400, 12
 """Geometries, and positions of each, that the report of a part keeps for the map of all parts."""
 
 
-def report_prefix(fingerprint: str) -> str:
-    """Return the beginning of a report, with its fingerprint.
-
-    :param fingerprint: fingerprint of the report.
-    """
-    return f'{PREFIX}{escape(fingerprint)}">'
-
-
 def render(profile: Profile, before: Profile | None, note: str, fingerprint: str) -> Iterator[str]:
     """Yield the parts of a report. It loads nothing, runs no script, and escapes every text.
 
@@ -114,9 +107,8 @@ def render(profile: Profile, before: Profile | None, note: str, fingerprint: str
     :param note: why there is no last export.
     :param fingerprint: fingerprint of the report.
     """
-    return document_parts(
-        report_prefix(fingerprint), profile.title, _content(profile, before, note), style=_STYLE
-    )
+    prefix = page_prefix(fingerprint, REPORT)
+    return document_parts(prefix, profile.title, _content(profile, before, note), style=_STYLE)
 
 
 def _content(profile: Profile, before: Profile | None, note: str) -> Iterator[str]:

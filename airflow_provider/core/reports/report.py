@@ -19,6 +19,7 @@ from airflow_provider.core.reports.profile import VERSION, Profile, Table
 from airflow_provider.core.reports.rows import ColumnBudget, Focus, RowObserver, Rows
 from airflow_provider.core.reports.texts import clean
 from airflow_provider.core.state.identity import fingerprint
+from airflow_provider.core.sync.links import REPORT, record_page
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
@@ -28,9 +29,6 @@ MOST_TABLES = 30
 
 BATCH = 1_000
 """Rows that are observed together."""
-
-PAGE_XCOM = "report_page"
-"""Key of the XCom with the location of a task's report and its fingerprint."""
 
 REPORT_SCALAR: Mapping[str, Scalar] = {"report": Scalar("boolean")}
 """The argument ``report`` of an operator, for :func:`~airflow_provider.core.input.scalars.read_scalars`."""
@@ -251,7 +249,7 @@ class Report:
         self._log.info("Report: %s", shown_path(self.uri))
         try:
             self._last.move(self.uri)
-            self._record(f"{self.uri}#{mark}")
+            record_page(self._task, self._context, REPORT, self.uri, mark)
         except Exception as error:  # The page is there; its link and the next comparison lack it.
             self._log.warning("The location of the report cannot be stored: %s", redact(str(error))[:300])
         return {**manifest, "report": self.uri}
@@ -277,12 +275,6 @@ class Report:
     def _task_name(self) -> str:
         ti = self._context.get("ti")
         return f"{ti.dag_id}.{ti.task_id}" if ti is not None else ""
-
-    def _record(self, location: str) -> None:
-        """Record the page's location and fingerprint, as those of a plan are."""
-        setattr(self._task, PAGE_XCOM, location)
-        if ti := self._context.get("ti"):
-            ti.xcom_push(PAGE_XCOM, location)
 
     def _note_failure(self, what: str, error: Exception | None = None) -> None:
         reason = f"{what}: {type(error).__name__}: {error}" if error is not None else what

@@ -8,7 +8,9 @@ from urllib.parse import urlencode, urlsplit
 from airflow.sdk import BaseOperatorLink
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseOperator, Context
+    from collections.abc import Mapping
+
+    from airflow.sdk import BaseOperator
 
 PREFIX = "/digital-twin"
 """Path on Airflow's API server, below its base URL, from which pages are served."""
@@ -71,7 +73,9 @@ def page_url(kind: str, task: Any) -> str:
     return f"{base}{PREFIX}/{kind}?{urlencode(ids)}"
 
 
-def record_page(operator: BaseOperator, context: Context, kind: str, path: str, fingerprint: str) -> None:
+def record_page(
+    operator: BaseOperator, context: Mapping[str, Any], kind: str, path: str, fingerprint: str
+) -> None:
     """Record the location of a page, for the link and for the API server that serves it.
 
     :param operator: the task's operator.

@@ -206,6 +206,19 @@ def desk_of(service: MapsIndoorsService) -> dict[str, Any]:
     return next(item for item in service.campus.geodata.values() if item["baseType"] == "poi")
 
 
+def add_before_each_read(
+    service: MapsIndoorsService, new: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Let somebody else store an object just before each read of the map."""
+    read = MapsIndoorsHook.iter_geodata
+
+    def adds_first(hook: MapsIndoorsHook) -> Any:
+        put(service, new)
+        return read(hook)
+
+    monkeypatch.setattr(MapsIndoorsHook, "iter_geodata", adds_first)
+
+
 @pytest.mark.parametrize("batch_size", [500, 1])
 @pytest.mark.parametrize("below", ["A-1", "A-1-01"])
 def test_what_somebody_adds_below_a_deleted_object_is_not_taken_along(
@@ -236,13 +249,7 @@ def test_an_added_place_keeps_all_that_is_above_it(
     found = by_external_id(service)
     kept = [{"externalId": code} for code in found if not code.startswith("A-1")]
     new = {**desk_of(service), "id": "d" * 24, "externalId": "D", "parentId": found["A-1-01"]["id"]}
-    read = MapsIndoorsHook.iter_geodata
-
-    def adds_first(hook: MapsIndoorsHook) -> Any:
-        put(service, new)
-        return read(hook)
-
-    monkeypatch.setattr(MapsIndoorsHook, "iter_geodata", adds_first)
+    add_before_each_read(service, new, monkeypatch)
     result = sync(kept, missing="delete", max_deletes=100, on_row_error="skip")
     assert result["failed"] == 2
     assert {"A-1", "A-1-01", "D"} <= by_external_id(service).keys()
@@ -254,13 +261,7 @@ def test_the_operator_that_deletes_takes_nothing_along_either(
 ) -> None:
     found = by_external_id(service)
     new = {**desk_of(service), "id": "d" * 24, "externalId": "D", "parentId": found["A-1-01"]["id"]}
-    read = MapsIndoorsHook.iter_geodata
-
-    def adds_first(hook: MapsIndoorsHook) -> Any:
-        put(service, new)
-        return read(hook)
-
-    monkeypatch.setattr(MapsIndoorsHook, "iter_geodata", adds_first)
+    add_before_each_read(service, new, monkeypatch)
     task = MapsIndoorsDeleteGeodataOperator(task_id="t", ids=[found["A-1-01"]["id"]])
     with pytest.raises(RequestRejectedError, match="without being in the plan"):
         task.execute({})
