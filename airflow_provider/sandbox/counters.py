@@ -75,7 +75,8 @@ class Counters:
 
     def total(self, containing: str = "") -> int:
         """Return the number of requests whose key contains a text."""
-        return sum(count for name, count in self.requests.items() if containing in name)
+        with self.lock:
+            return sum(count for name, count in self.requests.items() if containing in name)
 
     def replies(self, containing: str = "") -> Counter[int]:
         """Return the number of replies by status, to requests whose key contains a text."""

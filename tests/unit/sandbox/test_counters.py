@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 
@@ -154,3 +155,22 @@ def test_a_reset_forgets_requests_that_still_wait() -> None:
     assert (counters.in_flight, counters.peak_in_flight) == (1, 1)
     counters.end(counters.resets)
     assert counters.in_flight == 0
+
+
+def test_requests_are_totalled_while_others_begin() -> None:
+    """The server counts in its own thread: a new key in the middle of a total must wait for its end."""
+    counters = Counters()
+    other = threading.Thread(target=counters.begin, args=("notes GET /new",))
+
+    class Key(str):
+        def __contains__(self, part: object) -> bool:
+            if not other.ident:
+                other.start()
+                other.join(0.2)
+            return super().__contains__(part)  # type: ignore[arg-type]
+
+    for key in ("notes GET /first", "notes GET /second"):
+        counters.begin(Key(key))
+    assert counters.total("notes") == 2
+    other.join()
+    assert counters.total("notes") == 3
