@@ -131,16 +131,17 @@ def _is_property(name: str) -> bool:
     return bool(key.strip() and language.strip() and "@" not in language)
 
 
-def read_paths(task: Any, *written: str, read: str) -> None:
-    """Read a task's paths that may be left out: the text of None is None, an empty text is a lost path.
+def check_paths(task: Any, *written: str, read: str) -> None:
+    """Check a task's paths that may be left out.
 
+    :param task: the task's operator.
     :param written: arguments with the paths of files to write.
     :param read: argument with the path of a file to read.
-    :raises InputError: for each path that is empty, and for a file that cannot be written.
+    :raises InputError: for each path that a template has lost, and for a file that cannot be written.
     """
     from airflow_provider.core.files.storage import ensure_writable
 
-    raise_problems(paths.read_paths(task, *written, read))
+    raise_problems(paths.rendered_path_problems(task, *written, read))
     for name in written:
         if (path := getattr(task, name)) is not None:
             ensure_writable(path, name)

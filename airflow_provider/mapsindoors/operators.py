@@ -19,7 +19,7 @@ from airflow_provider.mapsindoors.arguments import (
     DISTANT,
     SYNC_SCALARS,
     Arguments,
-    read_paths,
+    check_paths,
 )
 from airflow_provider.mapsindoors.catalogue.operator import (
     CatalogueSyncOperator,
@@ -187,7 +187,7 @@ class MapsIndoorsSyncGeodataOperator(GeodataRowOperator):
         from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
         from airflow_provider.mapsindoors.sync.sync import Sync
 
-        read_paths(self, "plan_output", "backup", read="plan")
+        check_paths(self, "plan_output", "backup", read="plan")
         settings = self._settings()
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook, self.open_rows(self.source) as source:
             sync = Sync(hook, self.log, **settings)

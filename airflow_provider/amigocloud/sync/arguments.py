@@ -17,7 +17,7 @@ from airflow_provider.core.arguments import (
 )
 from airflow_provider.core.input.scalars import Scalar, read_scalars
 from airflow_provider.core.sync.limits import Limits
-from airflow_provider.core.sync.paths import read_paths
+from airflow_provider.core.sync.paths import rendered_path_problems
 
 _SCALARS: Mapping[str, Scalar] = {
     "max_changes": Scalar("integer", optional=True, guard=True, least=0),
@@ -66,7 +66,7 @@ def read_settings(task: Any, context: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _problems(task: Any) -> list[str]:
-    problems = read_paths(task, "plan_output", "plan")
+    problems = rendered_path_problems(task, "plan_output", "plan")
     problems += problems_of("dataset", lambda: dataset_number(task.dataset))
     problems += path_problems(task.key, "key")
     if task.restore is not None:

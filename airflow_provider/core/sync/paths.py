@@ -7,7 +7,7 @@ from typing import Any
 from airflow_provider.core.arguments import check_rendered
 
 
-def read_paths(task: Any, *names: str) -> list[str]:
+def rendered_path_problems(task: Any, *names: str) -> list[str]:
     """Return the problems of a task's paths that may be left out: those that a template has lost.
 
     :param task: the task's operator.

@@ -10,7 +10,7 @@ from airflow_provider.core.input.conditions import rendered_hint
 from airflow_provider.core.input.scalars import Scalar, read_scalars
 from airflow_provider.core.input.values import shown
 from airflow_provider.core.sync.limits import Limits
-from airflow_provider.core.sync.paths import read_paths
+from airflow_provider.core.sync.paths import rendered_path_problems
 from airflow_provider.iotstudio.conditions import name_problems
 from airflow_provider.iotstudio.sync.rows import COLUMNS, UID_FIELDS
 
@@ -62,7 +62,7 @@ def _problems(task: Any) -> list[str]:
     problems += check_choice("on_row_error", task.on_row_error, ("fail", "skip"))
     problems += name_problems(task.category, "category") + name_problems(task.space, "space")
     problems += _default_problems(task.defaults)
-    problems += read_paths(task, "plan_output", "plan")
+    problems += rendered_path_problems(task, "plan_output", "plan")
     others = {"source": task.source, "plan": task.plan}
     problems += check_exactly_one(others) if task.sql is None else check_without("sql", others)
     if task.mode == "plan" and not task.plan_output:

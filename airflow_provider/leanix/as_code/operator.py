@@ -99,9 +99,12 @@ class LeanIXPutConfigurationOperator(BaseOperator):
     def _check_arguments(self) -> None:
         from airflow_provider.core.arguments import check_choice
         from airflow_provider.core.input.conditions import raise_problems
-        from airflow_provider.core.sync.paths import read_paths
+        from airflow_provider.core.sync.paths import rendered_path_problems
 
-        problems = [*check_choice("mode", self.mode, MODES), *read_paths(self, "plan_output", "plan")]
+        problems = [
+            *check_choice("mode", self.mode, MODES),
+            *rendered_path_problems(self, "plan_output", "plan"),
+        ]
         if self.configuration is None and self.plan is None:
             problems.append("give 'configuration', or the path of a plan as 'plan'")
         raise_problems(problems)

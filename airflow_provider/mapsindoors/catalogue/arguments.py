@@ -9,7 +9,7 @@ from airflow_provider.core.arguments import check_choice, check_exactly_one, che
 from airflow_provider.core.files.storage import ensure_writable
 from airflow_provider.core.input.scalars import Scalar, read_scalars
 from airflow_provider.core.sync.limits import Limits
-from airflow_provider.core.sync.paths import read_paths
+from airflow_provider.core.sync.paths import rendered_path_problems
 
 _SCALARS: Mapping[str, Scalar] = {
     "max_changes": Scalar("integer", optional=True, guard=True, least=0),
@@ -47,7 +47,7 @@ def _problems(task: Any) -> list[str]:
             f"'missing' must be ignore, not {task.missing!r:.60}: the API does not tell what uses a display"
             " type or a category (an app's configuration may), so delete it in the CMS"
         )
-    problems += read_paths(task, "plan_output", "plan")
+    problems += rendered_path_problems(task, "plan_output", "plan")
     others = {"source": task.source, "plan": task.plan}
     problems += check_exactly_one(others) if task.sql is None else check_without("sql", others)
     if task.mode == "plan" and not task.plan_output:
