@@ -158,7 +158,7 @@ def write(folder: Path) -> None:
 
 
 class SiteError(RuntimeError):
-    """The site cannot be built; the message is what the generator printed."""
+    """The site cannot be built; the message says why."""
 
 
 def build() -> Path:
@@ -171,29 +171,20 @@ def build() -> Path:
     return SITE
 
 
-def generate(folder: Path, pages: Path, site: Path, attempts: int = 5) -> None:
-    """Build a site.
-
-    Zensical 0.0.73 sometimes begins before it has seen all files, most of all on a busy machine. Then it
-    takes links for dead, or leaves files out (github.com/zensical/zensical/issues/641). A dead link stays so.
+def generate(folder: Path, pages: Path, site: Path) -> None:
+    """Build a site, strictly.
 
     :param folder: folder of the configuration.
     :param pages: folder of its pages.
     :param site: folder of the site.
-    :param attempts: maximum number of builds.
-    :raises SiteError: when each of them has failed.
+    :raises SiteError: for a dead link, and when the site lacks a file.
     """
     command = [str(Path(sys.executable).with_name("zensical")), "build", "--strict"]
-    for attempt in range(attempts):
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-        printed = done.stdout + done.stderr
-        missing = left_out(pages, site)
-        if done.returncode == 0 and not missing:
-            return
-        if done.returncode and "does not exist" not in printed and "No such file" not in printed:
-            break
-        print(f"Attempt {attempt + 1} of {attempts}: files are missing {missing[:3]}", flush=True)
-    raise SiteError(printed or f"The site lacks {missing}")
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SiteError(done.stdout + done.stderr)
+    if missing := left_out(pages, site):
+        raise SiteError(f"The site lacks {missing}")
 
 
 def left_out(pages: Path, site: Path) -> list[str]:

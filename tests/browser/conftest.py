@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,14 +16,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of the site in one process: it is built once, into one folder."""
-    for item in items:
-        if "built_site" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("site"))
-
-
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Start a browser without a window."""
@@ -31,6 +24,17 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def built_site() -> Path:
-    """Return the folder of the documentation's site, as ``make docs`` builds it."""
-    return site.build()
+def built_site(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Return the folder of the documentation's site, as ``make docs`` builds it.
+
+    It has one place: the first process that needs it builds it for all.
+    """
+    if worker_id == "master":
+        return site.build()
+    done = tmp_path_factory.getbasetemp().parent / "site"
+    with done.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            site.build()
+            done.touch()
+    return site.SITE
