@@ -51,8 +51,9 @@ def fork(task: dict[str, Any], try_number: int) -> int:
 
 def main() -> None:
     """Serve rounds until the input ends."""
-    actions.SEARCH_DELAYS = (0.1, 0.2)
-    sync.LATE_SECONDS = 0.2
+    # Long enough for a request that a busy machine stores late, after its sender was killed.
+    actions.SEARCH_DELAYS = (0.1, 0.4, 1.5)
+    sync.LATE_SECONDS = 1.0
     IoTStudioHook.retry_limits = RetryLimits(base=0.005)
     with IoTStudioHook() as hook:
         hook.list_categories()  # imports everything

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-def until(condition: Callable[[], Any], seconds: float = 5) -> None:
+def until(condition: Callable[[], Any], seconds: float = 30) -> None:
     """Wait until a condition holds, and fail when it does not hold in time."""
     deadline = time.monotonic() + seconds
     while not condition():

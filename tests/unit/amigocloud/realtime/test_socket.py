@@ -19,7 +19,7 @@ SOCKET = "amigocloud WEBSOCKET /v2_socket.io/{rest:path}"
 PING_LIMITS = socket.PING_LIMITS
 
 
-async def until(condition, seconds=5):
+async def until(condition, seconds=30):
     ends = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < ends, "it did not happen"
