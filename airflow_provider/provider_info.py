@@ -188,8 +188,8 @@ _LOGOS = f"https://raw.githubusercontent.com/{_PROJECT}/main/docs/assets/logos"
 
 
 _LINKS = [
-    "airflow_provider.core.sync.links.PlanLink",
-    "airflow_provider.core.sync.links.ReportLink",
+    "airflow_provider.core.pages.links.PlanLink",
+    "airflow_provider.core.pages.links.ReportLink",
     "airflow_provider.leanix.links.LeanIXSyncLogLink",
 ]
 """Links of tasks."""

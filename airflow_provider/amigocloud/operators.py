@@ -15,7 +15,7 @@ from airflow_provider.amigocloud.sync.operator import AmigoCloudSyncDatasetOpera
 from airflow_provider.amigocloud.upload.operator import AmigoCloudUploadOperator
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.compat import without_retry
-from airflow_provider.core.sync.links import ReportLink
+from airflow_provider.core.pages.links import ReportLink
 from airflow_provider.errors import AmbiguousWriteError, ProviderError
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from airflow_provider.core.compat import is_deferrable
 from airflow_provider.core.files.row_operator import RowOperator
 from airflow_provider.core.input.conditions import raise_problems
 from airflow_provider.core.input.scalars import Scalar, read_scalars
+from airflow_provider.core.pages.links import ReportLink
 from airflow_provider.core.polling import clock, wait_for
-from airflow_provider.core.sync.links import ReportLink
 from airflow_provider.iotstudio import DEFAULT_CONN_ID
 from airflow_provider.iotstudio.actions import (
     INITIAL_STATUS,

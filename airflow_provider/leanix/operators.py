@@ -12,8 +12,8 @@ from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.compat import gauge, is_deferrable
 from airflow_provider.core.input.conditions import raise_problems
 from airflow_provider.core.input.scalars import Scalar, read_scalars
+from airflow_provider.core.pages.links import ReportLink
 from airflow_provider.core.state.submission import Submission
-from airflow_provider.core.sync.links import ReportLink
 from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.errors import ProviderError, RunFailedError
 from airflow_provider.leanix import DEFAULT_CONN_ID

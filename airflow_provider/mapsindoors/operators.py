@@ -11,7 +11,7 @@ from airflow_provider.core.arguments import check_choice, check_exactly_one, che
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.files.row_operator import RowOperator
 from airflow_provider.core.input.scalars import read_scalars
-from airflow_provider.core.sync.links import PlanLink, ReportLink
+from airflow_provider.core.pages.links import PlanLink, ReportLink
 from airflow_provider.mapsindoors import DEFAULT_CONN_ID
 from airflow_provider.mapsindoors.arguments import (
     BATCH,

@@ -10,7 +10,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_provider.core.sync.links import KINDS, page_key
+from airflow_provider.core.pages.links import page_key
+from airflow_provider.core.pages.page import KINDS, page_prefix
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Response
@@ -97,7 +98,7 @@ def _show(kind: str, location: str) -> Response:
 
 
 def _recorded_page(kind: str, dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
-    """Return the recorded page of a task, see :func:`airflow_provider.core.sync.links.record_page`."""
+    """Return the recorded page of a task, see :func:`airflow_provider.core.pages.links.record_page`."""
     from airflow.models.xcom import XComModel
     from airflow.utils.session import create_session
     from sqlalchemy import select
@@ -124,8 +125,6 @@ def read_page(kind: str, path: str, fingerprint: str) -> bytes | None:
     :return: the page; None when there is none, or when it is another one.
     """
     from airflow.sdk import ObjectStoragePath
-
-    from airflow_provider.core.sync.page import page_prefix
 
     if path.lower().startswith(("http:", "https:")) or not path.endswith(".html") or not fingerprint:
         return None

@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
-from airflow_provider.core.sync.links import PREFIX
+from airflow_provider.core.pages.links import PREFIX
 
 FORMER_PREFIX = "/mapsindoors"
 """Path of the pages of plans in the XComs of earlier releases."""

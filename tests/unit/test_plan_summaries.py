@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider.core.sync.links import PlanLink
+from airflow_provider.core.pages.links import PlanLink
 from airflow_provider.sandbox import Sandbox
 from tests.support.every_task import classes_with, tasks
 

@@ -18,12 +18,12 @@ from airflow_provider.amigocloud.operators import (
     AmigoCloudExportOperator,
     AmigoCloudPlanExportOperator,
 )
+from airflow_provider.core.pages.links import page_key
+from airflow_provider.core.pages.page import REPORT, page_prefix
 from airflow_provider.core.reports.earlier import read_report, report_path
 from airflow_provider.core.reports.page import PREFIX
 from airflow_provider.core.reports.profile import Profile, Table
 from airflow_provider.core.reports.report import Report, Subject, open_report
-from airflow_provider.core.sync.links import REPORT, page_key
-from airflow_provider.core.sync.page import page_prefix
 from airflow_provider.errors import InputError
 from airflow_provider.iotstudio.operators import IoTStudioExportHistoryOperator, IoTStudioPlanHistoryOperator
 from airflow_provider.leanix.operators import LeanIXRunOperator

@@ -9,7 +9,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider.amigocloud import DEFAULT_CONN_ID
 from airflow_provider.core.asset_events import add_to_outlet_events
-from airflow_provider.core.sync.links import ReportLink
+from airflow_provider.core.pages.links import ReportLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

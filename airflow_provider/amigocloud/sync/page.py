@@ -17,7 +17,7 @@ from airflow_provider.core.sync.drawing import MOST_SHAPES, Shape, area, draw, p
 from airflow_provider.core.sync.page import (
     MOST_ROWS,
     WORDS,
-    page_parts,
+    plan_page_parts,
     render_cards,
     render_chip,
     render_failures,
@@ -41,7 +41,7 @@ def page(head: PlanHead, store: SyncStore, schema: Schema) -> Iterator[bytes]:
     :param store: its changes.
     :param schema: fields of the dataset.
     """
-    parts = page_parts(_title(head), head.fingerprint, _content(head, store, schema))
+    parts = plan_page_parts(_title(head), head.fingerprint, _content(head, store, schema))
     return (f"{part}\n".encode() for part in parts)
 
 

@@ -8,6 +8,7 @@ from itertools import islice
 
 import msgspec
 
+from airflow_provider.core.pages.page import REPORT, page_parts, page_prefix
 from airflow_provider.core.reports.changes import MOST_CHANGES, Change, changes
 from airflow_provider.core.reports.charts import MOST_BARS, day_chart, period_of, type_chart
 from airflow_provider.core.reports.days import fold_to
@@ -21,8 +22,6 @@ from airflow_provider.core.reports.texts import (
     share_text,
     size_text,
 )
-from airflow_provider.core.sync.links import REPORT
-from airflow_provider.core.sync.page import document_parts, page_prefix
 
 _STYLE = """
 :root{--teal:#d5f0f0;--teal-line:#0b6b70;--bar:#2f6fc0}
@@ -108,7 +107,7 @@ def render(profile: Profile, before: Profile | None, note: str, fingerprint: str
     :param fingerprint: fingerprint of the report.
     """
     prefix = page_prefix(fingerprint, REPORT)
-    return document_parts(prefix, profile.title, _content(profile, before, note), style=_STYLE)
+    return page_parts(prefix, profile.title, _content(profile, before, note), style=_STYLE)
 
 
 def _content(profile: Profile, before: Profile | None, note: str) -> Iterator[str]:

@@ -12,6 +12,8 @@ import msgspec
 from airflow_provider.core.files.atomic import AtomicFile
 from airflow_provider.core.files.storage import ensure_writable
 from airflow_provider.core.input.scalars import Scalar
+from airflow_provider.core.pages.links import record_page
+from airflow_provider.core.pages.page import REPORT
 from airflow_provider.core.redaction import redact, shown_path
 from airflow_provider.core.reports.earlier import LastReport, read_own_report, report_path
 from airflow_provider.core.reports.page import render
@@ -19,7 +21,6 @@ from airflow_provider.core.reports.profile import VERSION, Profile, Table
 from airflow_provider.core.reports.rows import ColumnBudget, Focus, RowObserver, Rows
 from airflow_provider.core.reports.texts import clean
 from airflow_provider.core.state.identity import fingerprint
-from airflow_provider.core.sync.links import REPORT, record_page
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger

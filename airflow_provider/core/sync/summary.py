@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from airflow_provider.core.sync.links import PLAN, page_url, record_page
+from airflow_provider.core.pages.links import page_url, record_page
+from airflow_provider.core.pages.page import PLAN
 from airflow_provider.core.sync.page import WORDS, page_path
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.files.row_operator import RowOperator
-from airflow_provider.core.sync.links import PlanLink
+from airflow_provider.core.pages.links import PlanLink
 from airflow_provider.iotstudio import DEFAULT_CONN_ID
 
 if TYPE_CHECKING:

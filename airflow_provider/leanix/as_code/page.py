@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_provider.core.sync.page import (
     MOST_ROWS,
-    page_parts,
+    plan_page_parts,
     render_cards,
     render_chip,
     render_field,
@@ -29,7 +29,7 @@ def page(plan: Plan) -> Iterator[bytes]:
 
     :param plan: the plan.
     """
-    parts = page_parts(_TITLE, plan.fingerprint, _content(plan))
+    parts = plan_page_parts(_TITLE, plan.fingerprint, _content(plan))
     return (f"{part}\n".encode() for part in parts)
 
 

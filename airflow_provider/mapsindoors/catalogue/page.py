@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_provider.core.sync.page import (
     MOST_ROWS,
-    page_parts,
+    plan_page_parts,
     render_cards,
     render_chip,
     render_failures,
@@ -27,7 +27,7 @@ def page(plan: Plan, solution: str) -> Iterator[bytes]:
     :param plan: the plan.
     :param solution: name of the solution.
     """
-    parts = page_parts(_title(plan, solution), plan.fingerprint, _content(plan))
+    parts = plan_page_parts(_title(plan, solution), plan.fingerprint, _content(plan))
     return (f"{part}\n".encode() for part in parts)
 
 

@@ -9,8 +9,7 @@ from html import escape
 from airflow_provider.core.sync.page import (
     MOST_ROWS,
     WORDS,
-    page_parts,
-    page_prefix,
+    plan_page_parts,
     render_cards,
     render_chip,
     render_failures,
@@ -24,8 +23,6 @@ from airflow_provider.mapsindoors.geodata.validation import BASE_TYPES
 from airflow_provider.mapsindoors.plan.document import Change, Plan
 from airflow_provider.mapsindoors.plan.svg import NumberedChange, group_by_place, render_svg
 from airflow_provider.mapsindoors.plan.text import describe_change, kind_of, place_name, to_text
-
-__all__ = ["page_prefix", "render_page", "summarize"]
 
 Places = Sequence[tuple[str, list[NumberedChange]]]
 
@@ -46,7 +43,7 @@ def render_page(plan: Plan, snapshot: SolutionSnapshot) -> str:
         *_table(plan.changes, places, snapshot),
         *render_failures(plan.failed),
     ]
-    return "\n".join(page_parts(_title(plan, snapshot), plan.fingerprint, parts))
+    return "\n".join(plan_page_parts(_title(plan, snapshot), plan.fingerprint, parts))
 
 
 def summarize(plan: Plan, snapshot: SolutionSnapshot, exceeded: Sequence[str]) -> PlanSummary:

@@ -11,13 +11,13 @@ import pytest
 from fastapi import HTTPException
 from fastapi.testclient import TestClient
 
-from airflow_provider.core.sync.page import page_prefix
+from airflow_provider.core.pages.page import page_prefix
 from airflow_provider.ui import pages, plugin
 
 TASK = {"dag_id": "d", "run_id": "manual__2026-01-01T00:00:00+00:00", "task_id": "plan", "map_index": -1}
 KEY = ("plan", *TASK.values())
-PAGE = f"{page_prefix('f00d')}<p>Ünits"
-OTHERS = f"{page_prefix('beef')}<p>another team's rooms"
+PAGE = f"{page_prefix('f00d', 'plan')}<p>Ünits"
+OTHERS = f"{page_prefix('beef', 'plan')}<p>another team's rooms"
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider.core.sync.links import PlanLink, ReportLink, page_url, record_page
+from airflow_provider.core.pages.links import PlanLink
 from airflow_provider.core.sync.summary import (
     MOST_CHANGES,
     MOST_FIELDS,
@@ -122,21 +122,3 @@ def test_a_plan_without_a_file_is_published_without_a_link() -> None:
     publish_plan(operator, context, None, "f00d", summary())
     assert xcoms == {"plan_summary": summary().to_markdown()}
     assert PlanLink().get_link(operator, ti_key=SimpleNamespace(**TASK)) == ""
-
-
-def test_the_links_of_plans_and_reports_have_names_and_xcoms_of_their_own() -> None:
-    _, context = pushing()
-    operator: Any = SimpleNamespace()
-    record_page(operator, context, "report", "/tmp/report.html", "beef")
-    key = SimpleNamespace(**TASK)
-    links = [PlanLink(), ReportLink()]
-    assert [(link.name, link.xcom_key) for link in links] == [
-        ("Plan", "plan_link"),
-        ("Report", "report_link"),
-    ]
-    assert [link.get_link(operator, ti_key=key) for link in links] == ["", page_url("report", key)]
-
-
-def test_a_link_is_below_the_path_of_the_base_url(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example/team/a/")
-    assert page_url("plan", SimpleNamespace(**TASK)) == f"/team/a{LINK}"

@@ -7,6 +7,8 @@ from urllib.parse import urlencode, urlsplit
 
 from airflow.sdk import BaseOperatorLink
 
+from airflow_provider.core.pages.page import PLAN, REPORT
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -15,15 +17,11 @@ if TYPE_CHECKING:
 PREFIX = "/digital-twin"
 """Path on Airflow's API server, below its base URL, from which pages are served."""
 
-PLAN, REPORT = "plan", "report"
-KINDS = (PLAN, REPORT)
-"""Kinds of pages: the last part of the URL, and the beginning of the keys of XComs."""
-
 
 class PageLink(BaseOperatorLink):
     """Base of the links to recorded pages, which Airflow serves to users who may read the DAG's XComs.
 
-    :cvar kind: one of :data:`KINDS`.
+    :cvar kind: one of :data:`airflow_provider.core.pages.page.KINDS`.
     """
 
     kind: ClassVar[str]
@@ -63,7 +61,7 @@ def page_key(kind: str) -> str:
 def page_url(kind: str, task: Any) -> str:
     """Return the path of a recorded page on Airflow's host.
 
-    :param kind: one of :data:`KINDS`.
+    :param kind: one of :data:`airflow_provider.core.pages.page.KINDS`.
     :param task: the task instance, or its key.
     """
     from airflow.configuration import conf
@@ -80,9 +78,9 @@ def record_page(
 
     :param operator: the task's operator.
     :param context: the task's context.
-    :param kind: one of :data:`KINDS`.
+    :param kind: one of :data:`airflow_provider.core.pages.page.KINDS`.
     :param path: path or URL of the page.
-    :param fingerprint: what the page begins with, see :func:`airflow_provider.core.sync.page.page_prefix`.
+    :param fingerprint: what the page begins with, see :func:`airflow_provider.core.pages.page.page_prefix`.
     """
     location = f"{path}#{fingerprint}"
     setattr(operator, page_key(kind), location)
