@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
+from itertools import pairwise
 
-from airflow_provider.core.reports.days import fold_to
+from airflow_provider.core.reports.days import count_between, fold_to
 from airflow_provider.core.reports.texts import count_text, in_html, share_text
 
 MOST_BARS = 100
 """Maximum bars of days."""
+
+WIDEST_GAP = 3
+"""Maximum width of a gap, in bars: a day of another century must not make all other bars thin."""
 
 MOST_TYPES = 12
 """Maximum lines of types."""
@@ -30,6 +34,8 @@ def period_of(days: Mapping[str, int]) -> str:
 def day_chart(days: Mapping[str, int]) -> str:
     """Return the bars of days, with the first and last day below; empty without days.
 
+    Between two bars there is a gap as wide as the days without rows, up to :data:`WIDEST_GAP`.
+
     :param days: rows by day, month or year.
     """
     bars = fold_to(days, MOST_BARS)
@@ -37,27 +43,38 @@ def day_chart(days: Mapping[str, int]) -> str:
         return ""
     # Days of the reports of parts come from files.
     names, most, period = [escape(name) for name in bars], max(bars.values()), period_of(days)
-    pairs = zip(names, bars.values(), strict=True)
-    drawn = "".join(_bar(number, name, rows, most) for number, (name, rows) in enumerate(pairs))
+    gaps = [0, *(max(count_between(*pair), 0) for pair in pairwise(bars))]
+    drawn = "".join(_bars(names, list(bars.values()), gaps, period))
+    wide = len(bars) + sum(min(gap, WIDEST_GAP) for gap in gaps)
     # With few bars, one alone would fill the page.
-    width = max(len(bars), 12)
+    width = max(wide, 12)
     span = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
     label = f"Rows by {period}, {span}, at most {count_text(most, 'row')} a {period}"
-    middle = f"<span>{names[len(names) // 2]}</span>" if len(names) > 4 and width == len(bars) else ""
+    label += f", {count_text(sum(gaps), period)} without rows" if any(gaps) else ""
     last = f"<span>{names[-1]}</span>" if len(names) > 1 else ""
-    ends = f'<div class="axis" style="width:{len(bars) * 100 / width:.1f}%">'
+    ends = f'<div class="axis" style="width:{wide * 100 / width:.1f}%">'
     return (
         f'<div class="chart"><p class="quiet">{label}</p>'
         f'<svg role="img" aria-label="{label}" class="days" viewBox="0 0 {width} {_HEIGHT}"'
-        f' preserveAspectRatio="none">{drawn}</svg>{ends}<span>{names[0]}</span>{middle}{last}</div></div>'
+        f' preserveAspectRatio="none">{drawn}</svg>{ends}<span>{names[0]}</span>{last}</div></div>'
     )
 
 
-def _bar(number: int, name: str, rows: int, most: int) -> str:
-    height = max(rows * _HEIGHT / most, 1)
+def _bars(names: Sequence[str], rows: Sequence[int], gaps: Sequence[int], period: str) -> Iterator[str]:
+    left, most = 0, max(rows)
+    for name, count, gap in zip(names, rows, gaps, strict=True):
+        if gap:
+            wide = min(gap, WIDEST_GAP)
+            yield _rect("gap", left, wide, 2, f"{count_text(gap, period)} without rows")
+            left += wide
+        yield _rect("bar", left, 1, max(count * _HEIGHT / most, 1), f"{name}: {count_text(count, 'row')}")
+        left += 1
+
+
+def _rect(css: str, left: int, wide: int, height: float, title: str) -> str:
     return (
-        f'<rect class="bar" x="{number + 0.1:.1f}" y="{_HEIGHT - height:.1f}" width="0.8"'
-        f' height="{height:.1f}"><title>{name}: {count_text(rows, "row")}</title></rect>'
+        f'<rect class="{css}" x="{left + 0.1:.1f}" y="{_HEIGHT - height:.1f}" width="{wide - 0.2:.1f}"'
+        f' height="{height:.1f}"><title>{title}</title></rect>'
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from datetime import date
 
 MOST_DAYS = 1_500
 """Maximum days that are counted; beyond, months are counted, and then years."""
@@ -73,3 +74,21 @@ def fold_to(days: Mapping[str, int], most: int) -> dict[str, int]:
         if len(found) <= most:
             return found
     return dict(list(fold(days, 4).items())[-most:]) if days else {}
+
+
+def count_between(first: str, second: str) -> int:
+    """Return the number of periods between two others, such as the days between two days.
+
+    :param first: a day, a month or a year.
+    :param second: a later one of the same period.
+    """
+    return _number(second) - _number(first) - 1
+
+
+def _number(period: str) -> int:
+    year, *rest = map(int, period.split("-"))
+    if not rest:
+        return year
+    month = year * 12 + rest[0]
+    # A page may have a day that no calendar has, such as the last of a February.
+    return month if len(rest) == 1 else date(max(year, 1), rest[0], 1).toordinal() + rest[1]

@@ -48,7 +48,7 @@ svg circle.c2{fill:var(--create-line)}svg circle.c3{fill:var(--deactivate-line)}
 svg circle.c4{fill:var(--delete-line)}svg circle.c5{fill:var(--teal-line)}
 svg circle.rest{fill:var(--calm-line)}svg path:not(.line){fill-opacity:.6}svg .line{fill:none}
 svg.days{height:9rem;margin:.3rem 0 0;border-bottom:1px solid var(--calm-line)}svg .bar{fill:var(--bar)}
-svg.days rect:hover{fill:var(--text)}
+svg .gap{fill:var(--update-line)}svg.days rect:hover{fill:var(--text)}
 .axis{display:flex;justify-content:space-between;color:var(--quiet);font-size:.8rem;min-width:9rem}
 .types{display:grid;grid-template-columns:minmax(6rem,14rem) 1fr auto;gap:.3rem .8rem;align-items:center}
 .type{display:contents}svg.share{height:.9rem;margin:0}svg.share rect{stroke:none}
