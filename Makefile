@@ -71,8 +71,6 @@ lint: $(READY)
 
 types: $(FULL)
 	$(BIN)/mypy
-	$(BIN)/mypy dev
-	$(BIN)/mypy tests/types
 
 unit: $(READY)
 	$(BIN)/pytest $(TESTS)
