@@ -13,17 +13,22 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 
-def test_no_page_has_a_script_error_or_asks_another_host(browser: Browser, built_site: Path) -> None:
+def test_no_page_has_a_script_error_or_asks_another_host_or_for_what_it_does_not_show(browser: Browser, built_site: Path) -> None:
     found: dict[str, list[str]] = {}
+    drawing: dict[str, bool] = {}
     pages = sorted({*built_site.rglob("*.html")} - {built_site / "404.html"})  # that is for web servers
     with open_page(browser) as seen:
         for path in pages:
             seen.problems.clear()
+            before = len(seen.urls)
             seen.page.goto(path.as_uri())
+            drawing[path.name] = any(url.endswith("/mermaid.js") for url in seen.urls[before:])
             if seen.problems:
                 found[path.name] = list(seen.problems)
         foreign = [url for url in seen.urls if not url.startswith("file:")]
     assert (found, foreign) == ({}, [])
+    # The script has 3.5 MB.
+    assert [name for name, draws in drawing.items() if draws] == ["architecture.html"]
 
 
 def test_search_works_offline(browser: Browser, built_site: Path) -> None:
