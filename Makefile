@@ -88,7 +88,7 @@ floor: $(FLOOR)
 # What needs the extras docs and release: pages in a real browser, the site (built as strictly as by `make docs`), the
 # reference, parts of a release; and the tutorial, followed in an empty environment.
 browser: $(FULL)
-	$(BIN)/pytest --timeout 900 -n 2 tests/browser tests/tutorial
+	$(BIN)/pytest --timeout 900 -n 2 --dist worksteal tests/tutorial tests/browser
 
 system: $(FULL)
 	$(BIN)/pytest --timeout 1500 tests/system
