@@ -159,15 +159,18 @@ def run_jobs(airflow: Running, jobs: dict[str, str], say: Callable[[str], None] 
 def follow(airflow: Running, running: Sequence[Job], say: Callable[[str], None]) -> None:
     """Poll runs until all are finished, or :data:`JOB_SECONDS` have passed."""
     began = time.monotonic()
-    while any(not job.is_finished for job in running) and time.monotonic() - began < JOB_SECONDS:
+    while waiting := [job for job in running if not job.is_finished]:
+        if time.monotonic() - began > JOB_SECONDS:
+            break
         time.sleep(1)
         airflow.fail_if_a_part_ended()
-        for job in [job for job in running if not job.is_finished]:
-            _poll(airflow.api, job, time.monotonic() - began, say)
+        states = airflow.api.run_states({job.dag_id for job in waiting})
+        for job in waiting:
+            state = states.get((job.dag_id, job.run_id), job.state)
+            _update(airflow.api, job, state, time.monotonic() - began, say)
 
 
-def _poll(api: AirflowApi, job: Job, seconds: float, say: Callable[[str], None]) -> None:
-    state = api.run(job.dag_id, job.run_id)["state"]
+def _update(api: AirflowApi, job: Job, state: str, seconds: float, say: Callable[[str], None]) -> None:
     job.seconds = seconds
     if state != job.state:
         say(f"  {seconds:4.0f} s  {job.dag_id}: {state}")
