@@ -37,6 +37,7 @@ def run_events(airflow: LocalAirflow, sandbox: Sandbox, say: Callable[[str], Non
     sandbox.iotstudio.space.things[SENSOR].status["temperature"] = 75.0
     for dag_id in EVENTS:
         airflow.api.unpause(dag_id)
+        airflow.api.parse_now(dag_id)
     listeners = sandbox.amigocloud.sockets.listeners
     _wait(airflow, lambda: listeners(DATASET) > 0, "the triggerer listens to AmigoCloud")
     say(f"Changing dataset {DATASET}, which starts amigocloud_dataset_changed")

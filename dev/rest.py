@@ -66,6 +66,18 @@ class AirflowApi:
             self.http.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
 
     @_with_retries
+    def parse_now(self, dag_id: str) -> None:
+        """Have a DAG's file parsed now; a second request at the same time is none.
+
+        Airflow starts the watchers of a DAG when it parses the file and the DAG is not paused.
+        """
+        token = self.get(f"/dags/{dag_id}")["file_token"]
+        with self._lock:
+            reply = self.http.put(f"/api/v2/parseDagFile/{token}")
+        if reply.status_code != 409:
+            reply.raise_for_status()
+
+    @_with_retries
     def trigger(self, dag_id: str, run_id: str) -> None:
         """Start a run with a given id; a repeated request starts no second run."""
         body = {"dag_run_id": run_id, "logical_date": datetime.now(UTC).isoformat()}
