@@ -14,24 +14,29 @@ from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import httpx
+import psutil  # type: ignore[import-untyped]
 
 from dev.processes import Started, free_ports, runs
 from dev.rest import AirflowApi
 
-if TYPE_CHECKING:
-    import psutil  # type: ignore[import-untyped]
-
 ROOT = Path(__file__).resolve().parent.parent
+TASK_SERVER = "task_server"
+"""The server of tasks, which is not a component of the health check."""
+
 COMPONENTS = {
+    TASK_SERVER: "API server of tasks",
     "metadatabase": "API server",
     "scheduler": "scheduler",
     "dag_processor": "DAG processor",
     "triggerer": "triggerer",
 }
-"""Label of each component of the health check; the API server answers it from the database."""
+"""Label of each part; the API server answers the health check, from the database."""
+
+DATABASE_READY = "Database ready"
+"""What Airflow prints before it starts its parts."""
 
 HEALTHY_SECONDS = 180
 """Maximum seconds until all components are healthy."""
@@ -42,12 +47,38 @@ PROGRESS_SECONDS = 5
 PARSED_SECONDS = 90
 """Maximum seconds until the DAG files are parsed."""
 
-LOCK_TIMEOUT = """import sys
+LOCKS = """import sys
 
-# Two concurrent writes of the API server can block each other until the timeout; all others wait longer.
-connect_args = {"timeout": 5 if "api-server" in sys.argv else 60}
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+# Two concurrent writes of the API server can block each other until the timeout, as it writes its audit log
+# in its event loop. The server of tasks does not, and all others wait longer, too.
+connect_args = {"timeout": 5 if "api-server" in sys.argv and "execution" not in sys.argv else 60}
+
+
+@event.listens_for(Engine, "connect")
+def sync_less(connection, record):
+    # With a write-ahead log this is safe, and writers lock the database for a fraction of the time.
+    if "sqlite" in type(connection).__module__:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA synchronous = NORMAL")
+        cursor.close()
 """
-"""Source of a module with the seconds that each part of Airflow waits for a locked database."""
+"""Source of a module with the settings of each part's connections to the database."""
+
+EXECUTOR = """from importlib import import_module
+
+from airflow.executors.local_executor import LocalExecutor
+
+
+class PreloadingExecutor(LocalExecutor):
+    def start(self):
+        for name in {modules!r}:
+            import_module(name)
+        super().start()
+"""
+"""Source of a module with an executor whose processes need not import modules again for each task."""
 
 
 class AirflowFailedError(RuntimeError):
@@ -86,6 +117,7 @@ class LocalAirflow(Startable):
     :param output: folder that the DAGs write to, as the Airflow variable ``twin_output``.
     :param dags: the DAG folder.
     :param settings: further settings: value by ``SECTION__NAME``.
+    :param preloaded: modules that are imported once for all tasks, instead of by each task.
     :param say: receives a line of text about the progress.
     """
 
@@ -97,6 +129,7 @@ class LocalAirflow(Startable):
         output: Path,
         dags: Path = ROOT / "example_dags",
         settings: Mapping[str, object] | None = None,
+        preloaded: Iterable[str] = (),
         say: Callable[[str], None] = print,
     ) -> None:
         self.home = home
@@ -104,10 +137,13 @@ class LocalAirflow(Startable):
         self.output = output
         self.dags = dags
         self.settings = dict(settings or {})
+        self.preloaded = list(preloaded)
         self.say = say
         self.log = home / "standalone.log"
         self.url = ""
         self.started: Started | None = None
+        self.task_server: Started | None = None
+        self._task_url = ""
         self._since = 0.0
         self._parts: list[psutil.Process] = []
 
@@ -118,15 +154,23 @@ class LocalAirflow(Startable):
         self.home.mkdir(mode=0o700, parents=True)
         self.output.mkdir(parents=True, exist_ok=True)
         self._make_database()
-        api, workers, triggers = free_ports(3)
-        self.url = f"http://127.0.0.1:{api}"
+        api, tasks, workers, triggers = free_ports(4)
+        self.url, self._task_url = f"http://127.0.0.1:{api}", f"http://127.0.0.1:{tasks}/execution/"
         self._since = time.time()
         env = {**clean_environment(), **self._settings(api, workers, triggers)}
         airflow = str(Path(sys.executable).parent / "airflow")
         self.started = Started.run([airflow, "standalone"], env, self.log, self.dags.parent)
         write_running(self.home, airflow=self.started)
         self.api = AirflowApi(self.url)
-        self._wait_until_healthy()
+        self.say("Starting Airflow (half a minute or so)")
+        began = time.monotonic()
+        while DATABASE_READY not in self.log.read_text("utf-8", "replace"):
+            self._raise_if_failed(began, COMPONENTS)
+            time.sleep(0.2)
+        server = [airflow, "api-server", "--apps", "execution", "--host", "127.0.0.1", "--port", str(tasks)]
+        self.task_server = Started.run(server, env, self.home / "task_server.log", self.dags.parent)
+        write_running(self.home, task_server=self.task_server)
+        self._wait_until_healthy(began)
         return self
 
     def stop(self) -> None:
@@ -134,7 +178,9 @@ class LocalAirflow(Startable):
         if self.started is not None:
             self.say("Stopping Airflow")
             self.started.stop()
-            self.started = None
+            if self.task_server:
+                self.task_server.stop()
+            self.started = self.task_server = None
             (self.home / "running.json").unlink(missing_ok=True)
 
     def wait_for_dags(self, *dag_ids: str) -> None:
@@ -150,21 +196,22 @@ class LocalAirflow(Startable):
             connection.execute("PRAGMA journal_mode=WAL")  # readers and writers do not block each other
         config = self.home / "config"  # on the import path of Airflow
         config.mkdir()
-        (config / "lock_timeout.py").write_text(LOCK_TIMEOUT)
+        (config / "locks.py").write_text(LOCKS)
+        (config / "preloading.py").write_text(EXECUTOR.format(modules=self.preloaded))
 
     def _settings(self, api: int, workers: int, triggers: int) -> dict[str, str]:
         settings = {
             "CORE__DAGS_FOLDER": self.dags,
             "CORE__LOAD_EXAMPLES": False,
-            "CORE__EXECUTOR": "LocalExecutor",
+            "CORE__EXECUTOR": "preloading.PreloadingExecutor" if self.preloaded else "LocalExecutor",
             "CORE__PARALLELISM": 8,
             "CORE__DEFAULT_TASK_RETRIES": 1,
             "CORE__DEFAULT_TASK_RETRY_DELAY": 5,
             "CORE__HOSTNAME_CALLABLE": "socket.gethostname",
             "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": True,
-            "CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "CORE__EXECUTION_API_SERVER_URL": self._task_url,
             "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home}/airflow.db",
-            "DATABASE__SQL_ALCHEMY_CONNECT_ARGS": "lock_timeout.connect_args",
+            "DATABASE__SQL_ALCHEMY_CONNECT_ARGS": "locks.connect_args",
             "API__HOST": "127.0.0.1",
             "API__PORT": api,
             "API__BASE_URL": self.url,
@@ -184,10 +231,9 @@ class LocalAirflow(Startable):
             **{f"AIRFLOW_CONN_{conn_id.upper()}": text for conn_id, text in self.connections.items()},
         }
 
-    def _wait_until_healthy(self) -> None:
+    def _wait_until_healthy(self, began: float) -> None:
         waiting = list(COMPONENTS)
-        began = shown = time.monotonic()
-        self.say("Starting Airflow (half a minute or so)")
+        shown = began
         while waiting:
             self._raise_if_failed(began, waiting)
             time.sleep(0.5)
@@ -207,6 +253,15 @@ class LocalAirflow(Startable):
         """Record the processes that Airflow currently consists of."""
         assert self.started
         self._parts = self.started.children()
+        if self.task_server:
+            self._parts.append(psutil.Process(self.task_server.pid))
+
+    def forget_part(self, process: psutil.Process) -> None:
+        """Do not expect a recorded process to run on.
+
+        :param process: the process.
+        """
+        self._parts = [part for part in self._parts if part != process]
 
     def fail_if_a_part_ended(self) -> None:
         """Raise when a recorded process has ended: a run would never finish.
@@ -217,7 +272,7 @@ class LocalAirflow(Startable):
             message = f"A part of Airflow has ended. The end of {self.log}:\n{tail(self.log)}"
             raise AirflowFailedError(message)
 
-    def _raise_if_failed(self, began: float, waiting: list[str]) -> None:
+    def _raise_if_failed(self, began: float, waiting: Iterable[str]) -> None:
         reason = ""
         if self.started is None or not self.started.alive():
             reason = "Airflow ended while starting"
@@ -231,11 +286,14 @@ class LocalAirflow(Startable):
         return ", ".join(COMPONENTS[name] for name in components)
 
     def _healthy(self) -> set[str]:
-        try:
+        healthy = set()
+        with contextlib.suppress(httpx.HTTPError):
             state = self.api.health()
-        except httpx.HTTPError:
-            return set()
-        return {name for name in COMPONENTS if self._is_healthy(state.get(name, {}))}
+            healthy |= {name for name in COMPONENTS if self._is_healthy(state.get(name, {}))}
+        with contextlib.suppress(httpx.HTTPError):
+            if httpx.get(f"{self._task_url}health", trust_env=False, timeout=5).is_success:
+                healthy.add(TASK_SERVER)
+        return healthy
 
     def _is_healthy(self, component: Mapping[str, Any]) -> bool:
         """Return whether a component is healthy; a heartbeat of an earlier start does not count."""
