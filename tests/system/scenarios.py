@@ -12,11 +12,25 @@ from typing import Any
 from dev.local_airflow import LocalAirflow
 from dev.processes import Started
 
+VENDORS = ("mapsindoors", "amigocloud", "iotstudio", "leanix")
+PRELOADED = (
+    *(
+        f"airflow_provider.{vendor}.{kind}"
+        for vendor in VENDORS
+        for kind in ("hooks", "operators", "sensors")
+    ),
+    "airflow_provider.warehouse.operators",
+    "airflow.providers.postgres.hooks.postgres",
+    "requests",
+)
+"""What most tasks import."""
+
 SETTINGS = {
     # Each task is a process, and small machines have two cores.
     "CORE__PARALLELISM": 6,
-    "DAG_PROCESSOR__REFRESH_INTERVAL": 60,
-    "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 60,
+    # The files do not change: each is parsed once.
+    "DAG_PROCESSOR__REFRESH_INTERVAL": 3600,
+    "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 3600,
     "SCHEDULER__SCHEDULER_HEARTBEAT_SEC": 1,
     # A worker that dies with its task cannot report it: the scheduler notices the missing heartbeats.
     "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": 20,
@@ -24,14 +38,23 @@ SETTINGS = {
 }
 
 
+QUICK_RETRIES = """
+from datetime import timedelta
+
+for task in dag.tasks:
+    task.retry_delay = timedelta(seconds=2)
+"""
+"""End of the copy of an example DAG: no test waits a minute when a busy Airflow repeats a task."""
+
+
 class Scenario:
     """DAGs, sandboxes and runs of one test module, which assigns an instance to ``SCENARIO``.
 
-    :cvar exclusive: whether it runs after all others and alone, as it and they would disturb each other.
+    :cvar last: whether it runs when the tasks of all others have ended, because it would disturb them.
     :cvar after: scenarios whose runs it shows, so that it runs after them; these have none.
     """
 
-    exclusive = False
+    last = False
     after: tuple[Scenario, ...] = ()
 
     def dags(self) -> Mapping[str, str]:
@@ -73,20 +96,21 @@ def run_all(scenarios: list[Scenario], folder: Path, stack: ExitStack) -> Comple
         for name, code in scenario.dags().items():
             (dags / name).write_text(code)
     home = folder / "airflow"
-    with LocalAirflow(home, connections=connections, output=output, dags=dags, settings=SETTINGS) as airflow:
+    with LocalAirflow(
+        home, connections=connections, output=output, dags=dags, settings=SETTINGS, preloaded=PRELOADED
+    ) as airflow:
         assert airflow.started
         completed = CompletedRun(home, output, airflow.started, connections)
-        _run([scenario for scenario in scenarios if not scenario.exclusive], airflow, completed)
-        for scenario in scenarios:
-            if scenario.exclusive:
-                _run([scenario], airflow, completed)
+        _run(scenarios, airflow, completed)
     return completed
 
 
 def _run(scenarios: list[Scenario], airflow: LocalAirflow, completed: CompletedRun) -> None:
+    first = [scenario for scenario in scenarios if not scenario.last and not scenario.after]
+    others = sorted((one for one in scenarios if one not in first), key=lambda one: one.last)
     with ThreadPoolExecutor(max(1, len(scenarios)), thread_name_prefix="scenario") as pool:
-        for scenario in sorted(scenarios, key=lambda one: len(one.after)):
-            before = [completed.results[other] for other in scenario.after]
+        for scenario in [*first, *others]:
+            before = [completed.results[other] for other in (first if scenario.last else scenario.after)]
             completed.results[scenario] = pool.submit(_run_after, before, scenario, airflow)
 
 

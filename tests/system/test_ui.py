@@ -219,11 +219,16 @@ class User:
         self.seen.shown[name] = self.ui.texts()
 
 
-STEPS: list[Callable[[User], None]] = [
+FIRST_STEPS: list[Callable[[User], None]] = [
     User.connection_forms,
     User.saved_connection,
     User.nightly_graph,
     User.asset_graph,
+]
+"""Steps that need no run of this module."""
+
+STEPS: list[Callable[[User], None]] = [
+    *FIRST_STEPS,
     User.plan_page,
     User.digital_twin,
     User.report_page,
@@ -253,25 +258,27 @@ class Ui(Scenario):
 
     def run(self, airflow: LocalAirflow) -> UiRun:
         began = time.monotonic()
-        self._start(airflow)
+        rooms = self._start(airflow)
         seen = UiRun()
         with open_browser(own_fonts=True) as browser, open_ui(browser, airflow.url) as ui:
             user = User(ui, airflow, seen)
             for step in STEPS:
+                if step not in FIRST_STEPS:
+                    follow(airflow, [rooms], print)
+                    until(lambda: _is_waiting(airflow), 120, pause=0.5)
                 airflow.fail_if_a_part_ended()
                 ended = _run(step, user)
                 seen.problems[step.__name__] = ended + ui.take_problems()
         print(f"looked at Airflow's UI for {time.monotonic() - began:.0f} s")
         return seen
 
-    def _start(self, airflow: LocalAirflow) -> None:
+    def _start(self, airflow: LocalAirflow) -> Job:
+        """Start the runs; return the one that ends without a user."""
         airflow.wait_for_dags(ROOMS, APPROVAL)
         for dag_id in (ROOMS, APPROVAL):
             airflow.api.unpause(dag_id)
             airflow.api.trigger(dag_id, RUN)
-        rooms = Job(ROOMS, "MapsIndoors", RUN)
-        follow(airflow, [rooms], print)
-        until(lambda: _is_waiting(airflow), 120)
+        return Job(ROOMS, "MapsIndoors", RUN)
 
 
 def _run(step: Callable[[User], None], user: User) -> list[str]:
