@@ -50,15 +50,18 @@ docs: $(FULL)
 release-check: $(FULL)
 	$(BIN)/python -m dev.release $(if $(TAG),--tag $(TAG))
 
-# Two at a time, because the tests with a real Airflow wait a lot. What a target prints comes when it is done.
-test: lint types $(NEWEST) $(FLOOR)
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target IN_ORDER=1 newest contract floor browser system
+# Two at a time, because the tests with a real Airflow wait a lot; what takes a processor for long gives way to them.
+# What a target prints comes when it is done.
+test: lint $(FULL)
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target IN_ORDER=1 system types newest contract floor browser
 	@echo "All checks passed"
 
 ifdef IN_ORDER
+newest: | types
 contract: | newest
 floor: | contract
-system: | browser
+browser: | system
+GIVE_WAY := nice -n 5
 endif
 
 # Lint, types, and the tests that matter for the changed files.
@@ -76,7 +79,7 @@ unit: $(READY)
 	$(BIN)/pytest $(TESTS)
 
 contract: $(READY)
-	$(BIN)/pytest --timeout 600 tests/contract
+	$(GIVE_WAY) $(BIN)/pytest --timeout 600 tests/contract
 
 # All tests on the newest pair of versions; on the oldest one those that may depend on versions.
 newest: $(NEWEST)
@@ -88,7 +91,7 @@ floor: $(FLOOR)
 # What needs the extras docs and release: pages in a real browser, the site (built as strictly as by `make docs`), the
 # reference, parts of a release; and the tutorial, followed in an empty environment.
 browser: $(FULL)
-	$(BIN)/pytest --timeout 900 -n 2 --dist worksteal tests/tutorial tests/browser
+	$(GIVE_WAY) $(BIN)/pytest --timeout 900 -n 2 --dist worksteal tests/tutorial tests/browser
 
 system: $(FULL)
 	$(BIN)/pytest --timeout 1500 tests/system
@@ -152,7 +155,7 @@ endef
 
 define with
 	if [ -e .venv-$(1)/.ready ]; then \
-		echo ".venv-$(1)/bin/pytest $(TESTS) $(3)  # $(2)"; .venv-$(1)/bin/pytest $(TESTS) $(3); \
+		echo ".venv-$(1)/bin/pytest $(TESTS) $(3)  # $(2)"; $(GIVE_WAY) .venv-$(1)/bin/pytest $(TESTS) $(3); \
 	else \
 		echo; echo "!!!! NOT TESTED on $(2): this machine lacks the interpreter !!!!"; echo; $(4); \
 	fi

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 
-def test_no_page_has_a_script_error_or_asks_another_host_or_for_what_it_does_not_show(browser: Browser, built_site: Path) -> None:
+def test_no_page_has_a_script_error_or_asks_another_host_or_for_what_it_does_not_show(
+    browser: Browser, built_site: Path
+) -> None:
     found: dict[str, list[str]] = {}
     drawing: dict[str, bool] = {}
     pages = sorted({*built_site.rglob("*.html")} - {built_site / "404.html"})  # that is for web servers
