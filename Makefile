@@ -164,7 +164,7 @@ endef
 # Update the pins: names and versions of the installed packages, without paths or addresses of this machine.
 PIN := $(BIN)/uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --extra dev pyproject.toml
 constraints: $(READY)
-	$(PIN) --extra cluster --extra docs --extra release --universal --python-version 3.11 --upgrade --output-file constraints.txt
+	$(PIN) --extra bill --extra cluster --extra docs --extra release --universal --python-version 3.11 --upgrade --output-file constraints.txt
 	echo apache-airflow==3.1.8 > .venv/floor.txt
 	$(PIN) --python-version 3.11 --constraint .venv/floor.txt --exclude-newer 2026-03-25 --upgrade \
 		--output-file constraints-floor.txt

@@ -85,8 +85,9 @@ def install(wheel: Path, python: str, constraints: str, environment: Path) -> st
 def write_bill(environment: Path, wheel: Path) -> Path:
     """Write the software bill of materials of what an environment has installed; return its path."""
     bill = wheel.with_name("sbom.cdx.json")
-    program = [str(BIN / "cyclonedx-py"), "environment", "--output-reproducible", "--output-file", str(bill)]
-    _run(*program, str(environment / "bin" / "python"))
+    pinned = ["--constraints", str(ROOT / "constraints.txt"), "--from", "cyclonedx-bom"]
+    program = [str(BIN / "uv"), "tool", "run", "--quiet", *pinned, "cyclonedx-py", "environment"]
+    _run(*program, "--output-reproducible", "--output-file", str(bill), str(environment / "bin" / "python"))
     return bill
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,10 @@ def test_each_action_of_a_workflow_is_pinned_to_a_commit(path: Path) -> None:
     for action, comment in used:
         assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", action)
         assert re.fullmatch(r"  # v\d+\.\d+\.\d+", comment)
+
+
+def test_the_environment_lacks_the_grammar_that_each_start_of_airflow_would_compile() -> None:
+    assert find_spec("rfc3987_syntax") is None
 
 
 def test_no_workflow_has_a_weakness_that_zizmor_knows() -> None:
