@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from airflow_provider.sandbox import Sandbox
 from dev.local_airflow import LocalAirflow
 from dev.processes import Started
 
@@ -83,6 +84,13 @@ class CompletedRun:
     def result(self, scenario: Scenario) -> Any:
         """Return the result of a scenario's ``run``, or raise its error."""
         return self.results[scenario].result()
+
+
+def start_all(sandboxes: Collection[Sandbox], stack: ExitStack) -> None:
+    """Start sandboxes at the same time; the stack stops them at the same time."""
+    pool = stack.enter_context(ThreadPoolExecutor(len(sandboxes), thread_name_prefix="sandboxes"))
+    stack.callback(lambda: list(pool.map(Sandbox.stop, sandboxes)))
+    list(pool.map(Sandbox.start, sandboxes))
 
 
 def run_all(scenarios: list[Scenario], folder: Path, stack: ExitStack) -> CompletedRun:

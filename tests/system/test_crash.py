@@ -28,7 +28,7 @@ from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
 from airflow_provider.sandbox.service import Service
 from dev.local_airflow import LocalAirflow
 from tests.system.process_killer import KilledDag, KillPoint, Outcome, run_rounds
-from tests.system.scenarios import CompletedRun, Scenario
+from tests.system.scenarios import CompletedRun, Scenario, start_all
 
 pytestmark = pytest.mark.system
 
@@ -260,9 +260,10 @@ class Crashes(Scenario):
         return {"crash_dags.py": Path(__file__).with_name("crash_dags.py").read_text()}
 
     def open(self, stack: ExitStack) -> Mapping[str, str]:
+        sandboxes = {name: Sandbox(kinds=[kind.service]) for name, kind in CASES.items()}
+        start_all(sandboxes.values(), stack)
         connections = {}
-        for name, kind in CASES.items():
-            sandbox = stack.enter_context(Sandbox(kinds=[kind.service]))
+        for name, sandbox in sandboxes.items():
             (connections[name],) = sandbox.connections.values()
             self.killed[name] = KilledDag(name, sandbox, _unprepared)
         return connections

@@ -15,7 +15,7 @@ from airflow_provider.sandbox import Sandbox
 from airflow_provider.sandbox.leanix import LeanIXService
 from dev.local_airflow import LocalAirflow
 from tests.system.process_killer import KilledDag, KillPoint, run_rounds
-from tests.system.scenarios import CompletedRun, Scenario
+from tests.system.scenarios import CompletedRun, Scenario, start_all
 
 pytestmark = pytest.mark.system
 
@@ -86,8 +86,10 @@ class LeanIXCrashes(Scenario):
         return {"leanix_crash.py": DAGS.format(cases={name: case.deferrable for name, case in CASES.items()})}
 
     def open(self, stack: ExitStack) -> Mapping[str, str]:
+        sandboxes = {name: Sandbox(kinds=[LeanIXService]) for name in CASES}
+        start_all(sandboxes.values(), stack)
         for name, case in CASES.items():
-            sandbox = stack.enter_context(Sandbox(kinds=[LeanIXService]))
+            sandbox = sandboxes[name]
             sandbox.leanix.queue_seconds, sandbox.leanix.run_seconds = 0.5, 5.0
             self.killed[name] = KilledDag(name, sandbox, lambda _, point=case.point: [point])
         return {
