@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from dev import debian_packages
@@ -73,7 +74,9 @@ def open_browser(own_fonts: bool = False) -> Iterator[Browser]:
         env["FONTCONFIG_FILE"] = font_settings()
     # In a container, the sandbox of the browser's processes lacks the rights that it needs.
     arguments = ["--no-sandbox", "--disable-dev-shm-usage"]
-    with sync_playwright() as playwright:
+    # When it ends, the browser leaves temporary files behind now and then.
+    folder = TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True)
+    with folder as env["TMPDIR"], sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, env=env, args=arguments)
         try:
             yield browser
