@@ -366,4 +366,4 @@ def _end_runs(sandbox: Sandbox) -> None:
 
 def _short_waits(more: dict[str, Any]) -> dict[str, Any]:
     """Return a sensor's arguments with a short interval and a short timeout."""
-    return {"poke_interval": 0.05, "timeout": 5.0, **more}
+    return {"poke_interval": 0.05, "timeout": 60.0, **more}

@@ -18,7 +18,8 @@ from tests.support import every_task
 from tests.support.canary_secrets import break_everything, leaks, plant
 from tests.support.text_layers import layers, rows
 
-pytestmark = pytest.mark.slow
+# All tasks run in one test: minutes on a busy machine.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
