@@ -52,8 +52,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         while True:
             self.call_soon(self.stop)
             self.run_forever()
-            if not self._ready and self.next_time() > self.time():  # type: ignore[attr-defined]
+            if not self.is_due():
                 return
+
+    def is_due(self) -> bool:
+        """Return whether there is something to run."""
+        return bool(self._ready) or self.next_time() <= self.time()  # type: ignore[attr-defined]
 
     def next_time(self) -> float:
         """Return the time at which something is due next."""
@@ -146,7 +150,8 @@ def let_pass(cluster: Cluster, triggerers: Sequence[Triggerer], until: float) ->
     while True:
         running = [triggerer for triggerer in triggerers if not (triggerer.paused or triggerer.killed)]
         for triggerer in running:
-            triggerer.loop.step()
+            if triggerer.loop.is_due():
+                triggerer.loop.step()
         if cluster.now >= until:
             return
         cluster.now = min(until, *(triggerer.loop.next_time() for triggerer in running))
