@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import signal
 from contextlib import chdir
@@ -19,6 +18,7 @@ from airflow_provider.leanix import hooks as _hooks  # noqa: F401
 from airflow_provider.leanix import operators
 from airflow_provider.leanix.as_code import sync as _sync  # noqa: F401
 from airflow_provider.leanix.runs import finish as _finish  # noqa: F401
+from tests.support import forked
 from tests.support.state_store import FakeStateStore
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,12 +38,10 @@ def attempt(
     :param number: number of the request at which the process is killed.
     :param after: whether it is killed after the reply, or before the request.
     """
-    context: Any = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
     tries = len(list(folder.glob("try *"))) + 1
     (folder / f"try {tries}").touch()
     given = (connection, str(folder), kind, arguments, number, after, tries)
-    process = context.Process(target=_run, args=given)
+    process = forked.context().Process(target=_run, args=given)
     with chdir(ROOT):  # Relative paths of modules are those of this folder.
         process.start()
     process.join(60)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import signal
 import time
@@ -23,6 +22,7 @@ from airflow_provider.conformance.wire import MeteredTransport
 from airflow_provider.iotstudio import hooks as _iotstudio  # noqa: F401
 from airflow_provider.leanix import hooks as _leanix  # noqa: F401
 from airflow_provider.mapsindoors import hooks as _mapsindoors  # noqa: F401
+from tests.support import forked
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -61,10 +61,8 @@ def killed_run(
     :param number: number of the request at which it is killed.
     :param after: whether it is killed after the reply, or before the request.
     """
-    context: Any = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
     given = (origin, dict(environment), arguments, str(folder), number, after)
-    process = context.Process(target=_run, args=given)
+    process = forked.context().Process(target=_run, args=given)
     with contextlib.chdir(ROOT):  # Relative paths of modules are those of this folder.
         process.start()
     process.join(60)

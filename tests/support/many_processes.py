@@ -1,27 +1,20 @@
 """Many tasks that read from MapsIndoors at the same time, each in a process of its own, as Airflow runs them.
 
-``python -m tests.support.many_processes PROCESSES REQUESTS`` prints one line of JSON for each process: the
-moments at which its requests were answered, on the monotonic clock, and the error that ended it, if any.
+Each process writes one line of JSON: the moments at which its requests were answered, on the monotonic clock,
+and the error that ended it, if any.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-# Loaded here, because a task loads them when it runs: a forked process then starts at once.
-import requests  # noqa: F401
-import tenacity  # noqa: F401
 
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support import forked
 
 
 @dataclass(frozen=True)
@@ -46,13 +39,15 @@ def run_processes(
     :param env: variables of their environment, besides this process's.
     :param seconds: maximum seconds of the run.
     """
-    command = [sys.executable, "-m", "tests.support.many_processes", str(processes), str(requests_each)]
-    done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **(env or {})}, capture_output=True, text=True, timeout=seconds
-    )
-    lines = [line for line in done.stdout.splitlines() if line.startswith('{"answered"')]
-    assert len(lines) == processes, done.stdout + done.stderr
-    return [Done(**json.loads(line)) for line in lines]
+    with tempfile.NamedTemporaryFile("r") as lines:
+        first = forked.start(_run, processes, requests_each, lines.name, dict(env or {}))
+        first.join(seconds)
+        if first.exitcode is None:
+            first.kill()
+            raise AssertionError("the processes hang")
+        done = [Done(**json.loads(line)) for line in lines]
+    assert (first.exitcode, len(done)) == (0, processes)
+    return done
 
 
 def fairness(done: Sequence[Done], share: float = 0.5) -> float:
@@ -77,17 +72,19 @@ def _work(requests_each: int, start_line: int) -> Done:
     return Done(answered, "")
 
 
-def main(processes: int, requests_each: int) -> None:
+def _run(processes: int, requests_each: int, lines: str, env: dict[str, str]) -> None:
     """Fork the processes, and wait for their ends."""
+    os.environ.update(env)
     children = []
     start_line, start = os.pipe()
+    out = os.open(lines, os.O_WRONLY | os.O_APPEND)
     for _ in range(processes):
         if child := os.fork():
             children.append(child)
             continue
         done = _work(requests_each, start_line)
-        # One write of less than a pipe's size, so that lines do not mix.
-        os.write(1, (json.dumps(vars(done)) + "\n").encode())
+        # One write, so that lines do not mix.
+        os.write(out, (json.dumps(vars(done)) + "\n").encode())
         os._exit(0)
     time.sleep(1)  # All of them have logged in by now, and begin together.
     with (
@@ -98,7 +95,3 @@ def main(processes: int, requests_each: int) -> None:
     os.write(start, bytes(processes))
     for child in children:
         os.waitpid(child, 0)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))

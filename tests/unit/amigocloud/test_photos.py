@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
 import random
 from pathlib import Path
@@ -18,6 +17,7 @@ from airflow_provider.amigocloud.photos import export, galleries
 from airflow_provider.errors import IncompleteExportError, InputError, TransportError
 from airflow_provider.sandbox.amigocloud import seed
 from airflow_provider.sandbox.server import Sandbox
+from tests.support import forked
 from tests.support.killed_photos import attempt
 from tests.support.task_runner import TaskRunner
 
@@ -356,8 +356,7 @@ def test_photos_go_to_object_storage(campus, s3):
 
 @pytest.mark.slow
 def test_after_a_kill_the_next_attempt_reads_no_finished_batch_again(campus, sandbox, tmp_path):
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([attempt.__module__])
+    context = forked.context()
     for number in range(60):
         campus.add(f"row{number % 7}", content=b"%d" % number)
     chance = random.Random(os.environ.get("CRASH_SEED", "1"))

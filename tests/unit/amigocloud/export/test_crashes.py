@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import random
 import signal
 import time
@@ -13,6 +12,7 @@ import pytest
 
 from airflow_provider.amigocloud.operators import AmigoCloudPlanExportOperator
 from airflow_provider.sandbox.amigocloud import seed
+from tests.support import forked
 from tests.support.killed_export import attempt
 from tests.support.state_store import FakeStateStore
 from tests.unit.amigocloud.export.test_export import ASSETS, lines, ordered
@@ -30,8 +30,7 @@ PART = 400
 @pytest.fixture(scope="module")
 def start():
     """Return a function that starts an attempt in a new process, with all modules imported."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([attempt.__module__])
+    context = forked.context()
 
     def run(*arguments: Any) -> Any:
         process = context.Process(target=attempt, args=arguments, daemon=True)

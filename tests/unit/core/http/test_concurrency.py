@@ -5,14 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,9 +23,8 @@ from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.sandbox.server import Sandbox
+from tests.support.counted_tasks import run_processes
 from tests.support.wait import until
-
-ROOT = Path(__file__).resolve().parents[4]
 
 
 class SlowService(ThreadingHTTPServer):
@@ -78,23 +74,6 @@ def service() -> Iterator[SlowService]:
         thread.join()
 
 
-TASK = """
-import asyncio, sys
-from concurrent.futures import ThreadPoolExecutor
-from airflow_provider.amigocloud.hooks import AmigoCloudHook
-from airflow_provider.core.http.call import Call
-with AmigoCloudHook("counted") as hook, ThreadPoolExecutor(4) as pool:
-    print("ready", flush=True)
-    sys.stdin.readline()
-    if sys.argv[1] == "trigger":
-        async def run():
-            await asyncio.gather(*(AmigoCloudHook("counted").asend(Call("GET", "me")) for _ in range(12)))
-        asyncio.run(run())
-    else:
-        list(pool.map(lambda _: hook.get("me"), range(12)))
-"""
-
-
 def connection(service: SlowService, **extra: Any) -> str:
     value = {"conn_type": "amigocloud", "host": service.url, "password": "a+b%c", "extra": extra}
     return json.dumps(value)
@@ -108,17 +87,7 @@ def test_all_tasks_of_a_connection_share_its_places(
     """Three tasks of four threads each, and a trigger with twelve watchers."""
     extra = {} if store == "machine" else {"rate_limit_store": request.getfixturevalue("running_redis").url}
     monkeypatch.setenv("AIRFLOW_CONN_COUNTED", connection(service, max_concurrency=2, **extra))
-    command = [sys.executable, "-c", TASK]
-    tasks = [
-        subprocess.Popen([*command, kind], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-        for kind in ("task", "task", "task", "trigger")
-    ]
-    for task in tasks:
-        assert task.stdout
-        assert task.stdout.readline()
-    for task in tasks:
-        task.communicate("\n", timeout=60)
-    assert [task.returncode for task in tasks] == [0] * 4
+    assert run_processes(["task", "task", "task", "trigger"]) == [0] * 4
     assert (service.total, service.most) == (48, 2)
 
 
