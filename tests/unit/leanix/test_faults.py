@@ -1,4 +1,8 @@
-"""Each fault of the sandbox at each step of a run: one run is started, and the task's result is true."""
+"""Each fault of the sandbox at each step of a run: one run is started, and the task's result is true.
+
+The short form has each fault at each step twice: as a task that waits and as one that is deferred, one of
+them with the fault once and the other with it always, in turn. The long form has all four.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ import pytest
 from airflow_provider.errors import ProviderError
 from airflow_provider.leanix.operators import LeanIXRunOperator
 from airflow_provider.sandbox.faults import OPTIONS
+from tests.support.hypothesis_sizes import LONG
 from tests.support.task_runner import TaskRunner
 
 from .conftest import OUTBOUND
@@ -28,12 +33,17 @@ STEPS = {
 }
 QUICK = {"slow": {"seconds": 0.02, "pieces": 2}, "delay": {"seconds": 0.02}}
 KINDS = [kind for kind in OPTIONS if kind not in {"kill"}]
+CASES = [
+    pytest.param(step, kind, times, deferrable, id=f"{step}-{kind}-{times or 'always'}-{deferrable}")
+    for number, step in enumerate(STEPS)
+    for other, kind in enumerate(KINDS)
+    for times in (1, None)
+    for deferrable in (False, True)
+    if LONG or (times is None) == ((number + other + deferrable) % 2 == 0)
+]
 
 
-@pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
-@pytest.mark.parametrize("times", [1, None], ids=["once", "always"])
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("step", list(STEPS))
+@pytest.mark.parametrize(("step", "kind", "times", "deferrable"), CASES)
 def test_a_fault_never_starts_a_second_run_and_never_makes_a_wrong_result(
     leanix: Any, sandbox: Any, tmp_path: Path, step: str, kind: str, times: int | None, deferrable: bool
 ) -> None:
