@@ -13,7 +13,8 @@ UV_VERSION := 0.13.9
 
 BIN := .venv/bin
 INSTALL := $(BIN)/uv pip install --quiet
-TESTS := -n 4 --dist worksteal
+# Each process collects all tests and starts servers of its own, so more of them cost more than they gain.
+TESTS := -n 2 --dist worksteal
 READY := .venv/.ready
 FULL := .venv/.full
 FLOOR := .venv-floor/.ready
@@ -81,12 +82,12 @@ unit: $(READY)
 contract: $(READY)
 	$(GIVE_WAY) $(BIN)/pytest --timeout 600 tests/contract
 
-# All tests on the newest pair of versions; on the oldest one those that may depend on versions.
+# All tests on the newest pair of versions; on the oldest one those that may depend on versions, by what they import.
 newest: $(NEWEST)
 	@$(call with,newest,Airflow 3.3.2 on Python 3.13,,$(BIN)/pytest $(TESTS))
 
 floor: $(FLOOR)
-	@$(call with,floor,Airflow 3.1.8 on Python 3.11,-m 'not slow',true)
+	@$(call with,floor,Airflow 3.1.8 on Python 3.11,--floor,true)
 
 # What needs the extras docs and release: pages in a real browser, the site (built as strictly as by `make docs`), the
 # reference, parts of a release; and the tutorial, followed in an empty environment.
@@ -105,8 +106,9 @@ pictures: $(FULL)
 test-long: export CRASH_ROUNDS ?= 50
 test-long: export FAULT_MATRIX_LONG ?= 1
 test-long: export HYPOTHESIS_PROFILE ?= long
-test-long: $(READY)
+test-long: $(READY) $(FLOOR)
 	$(BIN)/pytest --timeout 3600 $(TESTS)
+	@$(call with,floor,all tests on Airflow 3.1.8 and Python 3.11,--timeout 3600,true)
 	$(BIN)/pytest --timeout 7200 -s tests/system/test_crash.py
 
 # CLUSTER_ROUNDS=50 for the long form; CLUSTER_SEED repeats the moments of the stops and kills.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import json
 import os
 import shutil
@@ -35,6 +36,7 @@ from dev.postgres_server import PostgresServer  # noqa: E402
 from dev.redis_server import RedisServer  # noqa: E402
 from tests.support import postgres  # noqa: E402
 from tests.support.hypothesis_sizes import LONG, examples  # noqa: E402
+from tests.support.version_pairs import FloorPlugin  # noqa: E402
 
 # No deadline, because a busy machine is slow at times; the benchmarks measure durations. The short form uses
 # the same examples in each run, so that no result depends on chance; the long form searches for others.
@@ -46,21 +48,26 @@ settings.load_profile("long" if LONG else "short")
 EMBEDDED, POSTGRESQL = "embedded", "postgresql"
 """Engines of AmigoCloud's SQL."""
 
-
-UNIT = Path(__file__).parent / "unit"
-ONE_PAIR = tuple(
-    UNIT / name
-    for name in ("sandbox", "mapsindoors/geodata", "mapsindoors/plan", "core/limits", "core/input")
-)
-"""Folders whose tests run on one pair of versions: their modules use nothing of Airflow."""
+GC_THRESHOLD = 20_000
+"""New objects after which Python looks for garbage; its default of 2,000 costs a tenth of the time."""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of these folders as slow."""
-    for item in items:
-        if any(item.path.is_relative_to(folder) for folder in ONE_PAIR):
-            item.add_marker(pytest.mark.slow)
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option of the oldest pair of versions."""
+    parser.addoption("--floor", action="store_true", help="run the tests that may depend on versions only")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the tests of the oldest pair of versions."""
+    if config.getoption("--floor"):
+        config.pluginmanager.register(FloorPlugin())
+
+
+def pytest_collection_finish() -> None:
+    """Take what is loaded by now out of garbage collection: Airflow and the tests stay until the end."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD)
 
 
 @pytest.fixture(autouse=True)

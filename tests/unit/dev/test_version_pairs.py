@@ -1,0 +1,80 @@
+"""The tests of the oldest pair: those that may depend on versions, by what their modules import."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dev.changed import UNIT
+from tests.support import version_pairs
+from tests.support.version_pairs import CASES, ELSEWHERE, SLOW, FloorPlugin, left_out, may_depend
+
+
+def item(path: str, name: str, *, marks: tuple[str, ...] = (), fixtures: tuple[str, ...] = ()) -> Any:
+    """Return what the rule takes of a test."""
+    return SimpleNamespace(
+        path=UNIT / path,
+        nodeid=f"{path}::{name}",
+        get_closest_marker=lambda mark: mark in marks,
+        _fixtureinfo=SimpleNamespace(name2fixturedefs=dict.fromkeys(fixtures, ())),
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "may"),
+    [
+        ("core/reports/test_changes.py", True),  # by a library
+        ("mapsindoors/geodata/test_geometry.py", False),
+        ("sandbox/test_iotstudio.py", False),
+        ("leanix/test_operators.py", True),
+        ("amigocloud/export/test_keyset.py", True),
+    ],
+)
+def test_a_module_may_depend_on_versions_when_it_reaches_airflow_or_a_library_that_differs(
+    path: str, may: bool
+) -> None:
+    assert may_depend(UNIT / path) is may
+
+
+def test_what_another_process_imports_counts(tmp_path: Path) -> None:
+    module = tmp_path / "test_child.py"
+    module.write_text('COMMAND = "python -m airflow_provider.leanix.operators"\n')
+    assert may_depend(module)
+    module = tmp_path / "test_alone.py"
+    module.write_text('COMMAND = "python -m json.tool"\n')
+    assert not may_depend(module)
+
+
+def test_the_first_and_the_last_case_run_and_each_test_that_is_left_out_has_its_reason() -> None:
+    path = "amigocloud/export/test_keyset.py"
+    tests = [item(path, "test_one"), *(item(path, f"test_many[{number}]") for number in range(4))]
+    tests += [item(path, "test_slow", marks=("slow",)), item("sandbox/test_iotstudio.py", "test_a")]
+    assert left_out(tests) == ["", "", CASES, CASES, "", SLOW, ELSEWHERE]
+
+
+def test_all_cases_run_in_a_module_that_imports_airflow_and_of_a_test_that_runs_a_dag() -> None:
+    direct = [item("test_trigger_serialisation.py", f"test_each[{number}]") for number in range(3)]
+    assert left_out(direct) == ["", "", ""]
+    dags = [item("sandbox/test_iotstudio.py", f"test_{n}", fixtures=("airflow_db",)) for n in range(3)]
+    assert left_out(dags) == ["", "", ""]
+    assert "_forget_masked_secrets" not in version_pairs.airflow_fixtures()
+
+
+def test_what_is_left_out_is_printed_with_its_reason_and_adds_up() -> None:
+    plugin, lines = FloorPlugin(), []
+    plugin.counts = Counter({"": 1200, CASES: 30, SLOW: 4})
+    plugin.pytest_terminal_summary(SimpleNamespace(write_line=lines.append))  # type: ignore[arg-type]
+    assert lines == ["floor: 1,200 of 1,234 tests run; left out:", f"  30 {CASES}", f"  4 {SLOW}"]
+
+
+def test_the_processes_of_xdist_pass_the_counts_on() -> None:
+    worker, controller = FloorPlugin(), FloorPlugin()
+    worker.counts = Counter({"": 2, SLOW: 1})
+    node = SimpleNamespace(workeroutput={})
+    worker.pytest_sessionfinish(SimpleNamespace(config=node))  # type: ignore[arg-type]
+    controller.pytest_testnodedown(node)
+    assert controller.counts == worker.counts
