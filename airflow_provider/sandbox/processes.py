@@ -30,7 +30,7 @@ from starlette.routing import BaseRoute, Route
 
 from airflow_provider.sandbox.control import control_routes, guarded
 from airflow_provider.sandbox.counters import report
-from airflow_provider.sandbox.routing import CONTROL, Gateway, mounted_routes
+from airflow_provider.sandbox.routing import CONTROL, Gateway, RouteTable, mounted_routes
 from airflow_provider.sandbox.server import (
     LOAD_SECONDS,
     LOOPBACK,
@@ -104,7 +104,7 @@ class MemberSandbox(Sandbox):
 
     def _gateway(self, control: Sequence[BaseRoute]) -> Gateway:
         gateway = super()._gateway(control)
-        own = list(mounted_routes(CONTROL, f"/{CONTROL}", control_routes(self)))
+        own = RouteTable(mounted_routes(CONTROL, f"/{CONTROL}", control_routes(self)))
         gateway.origins = {self.member.port: own, **gateway.origins}
         return gateway
 

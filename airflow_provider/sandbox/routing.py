@@ -51,6 +51,38 @@ class MatchedRoute:
     scope: Scope
 
 
+class RouteTable:
+    """The routes of an origin, so that few of its hundreds are compared with the path of a request.
+
+    :param routes: the routes; an earlier one goes before a later one.
+    """
+
+    def __init__(self, routes: Iterable[MountedRoute]) -> None:
+        self.services: set[str] = set()
+        self._exact: dict[tuple[str, int], dict[int, MountedRoute]] = {}
+        self._greedy: list[MountedRoute] = []
+        for number, mounted in enumerate(routes):
+            self.services.add(mounted.service)
+            if ":path}" in mounted.template:
+                self._greedy.append(mounted)
+            else:  # A parameter does not reach over a slash.
+                slashes = mounted.prefix.count("/") + str(getattr(mounted.route, "path", "")).count("/")
+                self._exact.setdefault((mounted.prefix, slashes), {})[number] = mounted
+        self._prefixes = {prefix for prefix, _ in self._exact}
+
+    def exact(self, path: str) -> list[MountedRoute]:
+        """Return the routes that may have a path, but for those with a parameter of any path."""
+        found: dict[int, MountedRoute] = {}
+        for prefix in self._prefixes:
+            if path.startswith(prefix + "/"):
+                found |= self._exact.get((prefix, path.count("/")), {})
+        return [found[number] for number in sorted(found)]
+
+    def greedy(self, path: str) -> list[MountedRoute]:
+        """Return the routes with a parameter of any path that may have a path."""
+        return [mounted for mounted in self._greedy if path.startswith(mounted.prefix + "/")]
+
+
 def mounted_routes(service: str, prefix: str, routes: Iterable[BaseRoute]) -> Iterator[MountedRoute]:
     """Yield the routes of a service, with nested mounts flattened."""
     for route in routes:
@@ -60,23 +92,23 @@ def mounted_routes(service: str, prefix: str, routes: Iterable[BaseRoute]) -> It
             yield MountedRoute(service, prefix, route)
 
 
-def api_routes(services: Iterable[Service], control: Sequence[BaseRoute]) -> list[MountedRoute]:
+def api_routes(services: Iterable[Service], control: Sequence[BaseRoute]) -> RouteTable:
     """Return the routes of the API origin: of each service below its prefix, and at the root."""
     out = list(mounted_routes(CONTROL, f"/{CONTROL}", control))
     for service in services:
         out += mounted_routes(service.name, f"/{service.name}", service.routes())
         out += mounted_routes(service.name, "", service.root_routes())
-    return out
+    return RouteTable(out)
 
 
-def storage_routes(services: Iterable[Service]) -> list[MountedRoute]:
+def storage_routes(services: Iterable[Service]) -> RouteTable:
     """Return the routes of the storage origin."""
-    return [
+    return RouteTable(
         mounted for service in services for mounted in mounted_routes(STORAGE, "", service.storage_routes())
-    ]
+    )
 
 
-def match_route(routes: Sequence[MountedRoute], scope: Scope) -> MatchedRoute | None:
+def match_route(routes: RouteTable, scope: Scope) -> MatchedRoute | None:
     """Return the route of a request, whose path may lack or have a trailing slash; None without a route.
 
     The path is matched as it was sent, so that a percent-encoded slash stays inside its segment. Routes of
@@ -84,13 +116,9 @@ def match_route(routes: Sequence[MountedRoute], scope: Scope) -> MatchedRoute | 
     """
     raw = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
     other = raw[:-1] if raw.endswith("/") else raw + "/"
-    greedy = [mounted for mounted in routes if ":path}" in mounted.template]
-    exact = [mounted for mounted in routes if ":path}" not in mounted.template]
     partial: MatchedRoute | None = None
-    for path, candidates in ((raw, exact), (other, exact), (raw, greedy)):
-        for mounted in candidates:
-            if not path.startswith(mounted.prefix + "/"):
-                continue
+    for path, candidates in ((raw, routes.exact), (other, routes.exact), (raw, routes.greedy)):
+        for mounted in candidates(path):
             match, child = mounted.route.matches({**scope, "path": path, "root_path": mounted.prefix})
             if match is Match.NONE:
                 continue
@@ -128,7 +156,7 @@ class Gateway:
 
     def __init__(
         self,
-        origins: dict[int, list[MountedRoute]],
+        origins: dict[int, RouteTable],
         around: Surroundings,
         faults: Faults,
         connections: Connections,
@@ -177,8 +205,7 @@ class Gateway:
         if port == self.storage_port:
             return STORAGE
         first = path.split("/")[1]
-        known = {mounted.service for mounted in self.origins[port]}
-        return first if first in known else "-"
+        return first if first in self.origins[port].services else "-"
 
     def _counted(self, scope: Scope, matched: MatchedRoute | None, send: Send) -> Send:
         """Count a request; return the function that sends its reply and counts the status."""
