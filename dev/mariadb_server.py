@@ -47,10 +47,12 @@ class MariaDbServer:
     """A MariaDB server on loopback, whose administrator ``root`` has no password.
 
     :param log: file that takes its output.
+    :param home: folder for the folder of its data; None is the machine's for temporary files.
     """
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, *, home: Path | None = None) -> None:
         self.log = log
+        self.home = home
         self.folder = Path()
         self.started: Started | None = None
         self._command: list[str] = []
@@ -62,7 +64,7 @@ class MariaDbServer:
         :raises NoMariaDbServerError: when there is none, or the tables cannot be created.
         """
         program = find_program()
-        self.folder = Path(tempfile.mkdtemp(prefix="twin-mariadb-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="twin-mariadb-", dir=self.home))
         data = self.folder / "data"
         data.mkdir()
         messages = program.parents[1] / "share" / "mysql"

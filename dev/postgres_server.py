@@ -101,10 +101,12 @@ class PostgresServer:
 
     :param log: file that takes its output.
     :param postgis: whether its databases can create the extension ``postgis``.
+    :param home: folder for the folder of its data; None is the machine's for temporary files.
     """
 
-    def __init__(self, log: Path, *, postgis: bool = False) -> None:
+    def __init__(self, log: Path, *, postgis: bool = False, home: Path | None = None) -> None:
         self.log = log
+        self.home = home
         self.postgis = postgis
         self.folder = Path()
         self.started: Started | None = None
@@ -125,7 +127,7 @@ class PostgresServer:
         :raises NoPostgresServerError: when there is none, or it does not start.
         """
         programs = find_programs_with_postgis() if self.postgis else find_programs()
-        self.folder = Path(tempfile.mkdtemp(prefix="twin-postgres-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="twin-postgres-", dir=self.home))
         if programs.is_relative_to(ROOT):
             programs = self._use_unpacked(programs)
         if not os.geteuid():

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
 import gc
 import json
 import os
-import shutil
 import tempfile
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -15,8 +13,9 @@ from typing import Any
 
 import pytest
 
-HOME = tempfile.mkdtemp(prefix="airflow-home-")
-atexit.register(shutil.rmtree, HOME, ignore_errors=True)
+from tests.support.own_folder import OWN
+
+HOME = str(OWN)
 os.environ["AIRFLOW_HOME"] = HOME
 os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = f"{HOME}/dags"
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"

@@ -16,6 +16,7 @@ import pymysql
 from airflow.providers.common.sql.hooks.sql import DbApiHook
 
 from dev.mariadb_server import MariaDbServer
+from tests.support.own_folder import OWN
 from tests.support.postgres import PASSWORD
 
 DRIVERS = ["pymysql", "mysql-connector"]
@@ -127,7 +128,7 @@ def running_server(folder: Path) -> Iterator[MariaDbServer]:
 
     :param folder: takes its log.
     """
-    server = MariaDbServer(folder / "mariadb.log")
+    server = MariaDbServer(folder / "mariadb.log", home=OWN)
     try:
         server.start()
         wait(server)

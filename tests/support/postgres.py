@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 import psycopg
 
 from dev.postgres_server import PostgresServer
+from tests.support.own_folder import OWN
 
 PASSWORD = "p%ss/w:rd@ <'ä"
 """Password of the role ``loader``, which encodings change."""
@@ -99,7 +100,7 @@ def running_server(folder: Path) -> Iterator[PostgresServer]:
 
     :param folder: takes its log.
     """
-    server = PostgresServer(folder / "postgres.log", postgis=True)
+    server = PostgresServer(folder / "postgres.log", postgis=True, home=OWN)
     try:
         server.start()
         _prepare(server)
