@@ -23,7 +23,7 @@ from airflow_provider.sandbox.server import Sandbox
 with Sandbox() as sandbox:
     leanix = sandbox.leanix
     leanix.queue_seconds = leanix.run_seconds = leanix.seconds_per_item = 0
-    leanix.more_applications = int(float(sys.argv[1]) * 1e6 / 290)
+    leanix.more_applications = int(float(sys.argv[1]) * 1e6 / 290)  # bytes of each in a result
     print(json.dumps(sandbox.connections), flush=True)
     sys.stdin.read()
 """
@@ -78,30 +78,38 @@ WAYS = {
 
 
 def transfer(way: str, megabytes: float) -> dict[str, float]:
+    """Start a service in a process of its own, and measure the transfer of a result or an input.
+
+    :param way: a key of :data:`WAYS`.
+    :param megabytes: size of what is transferred.
+    """
+    server = [sys.executable, "-c", SERVER, "0" if way.startswith("input") else str(megabytes)]
+    with subprocess.Popen(server, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdin
+        connection = json.loads(process.stdout.readline())["leanix_default"]
+        try:
+            return measure(way, megabytes, connection)
+        finally:
+            process.stdin.close()
+
+
+def measure(way: str, megabytes: float, connection: str) -> dict[str, float]:
     """Transfer a result or an input, and return its size and the growth of the task's memory, in MB.
 
     ``library`` is the memory of pyarrow, which the growth does not include.
 
     :param way: a key of :data:`WAYS`.
+    :param megabytes: size of an input; a result has the service's.
+    :param connection: the connection as JSON.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"file.{way.partition(' ')[2] or 'json'}"
         if way.startswith("input"):
             write_content(path, megabytes)
-        size = "0" if way.startswith("input") else str(megabytes)
-        server = [sys.executable, "-c", SERVER, size]
-        with subprocess.Popen(server, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout
-            connection = json.loads(process.stdout.readline())["leanix_default"]
-            task = [sys.executable, "-c", TASK, way, str(path), connection]
-            try:
-                output = subprocess.run(
-                    task, check=True, stdout=subprocess.PIPE, text=True, timeout=500
-                ).stdout
-            finally:
-                assert process.stdin
-                process.stdin.close()
-    found: dict[str, float] = json.loads(output.splitlines()[-1])
+        task = [sys.executable, "-c", TASK, way, str(path), connection]
+        done = subprocess.run(task, check=True, stdout=subprocess.PIPE, text=True, timeout=500)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 

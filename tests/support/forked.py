@@ -26,6 +26,7 @@ _LOADED = [
     "tests.support.killed_leanix",
     "tests.support.killed_photos",
     "tests.support.killed_run",
+    "tests.support.killed_upload",
 ]
 """Modules that are loaded before the first fork: all, because the first user starts the process for all."""
 

@@ -1,9 +1,9 @@
 """Uploads of rows by processes that each kill themselves at another request.
 
-Arguments, as JSON: the arguments of the operator, the folder of the state stores, and whether to send in
-chunks. For each moment before and after a request, one process is killed there, and another one is the next
-attempt. The output is a line for each moment: whether a process was killed, the error of the next attempt,
-and the rows of the dataset after it.
+:func:`main` is called in a process of its own with the arguments of the operator, the folder of the state
+stores, and whether to send in chunks. For each moment before and after a request, one process is killed
+there, and another one is the next attempt. The file ``found`` has a line for each moment: whether a process
+was killed, the error of the next attempt, and the rows of the dataset after it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,9 @@ from airflow_provider.amigocloud.operators import AmigoCloudUploadOperator
 from airflow_provider.errors import ProviderError
 from tests.support.state_store import FakeStateStore
 from tests.support.task_runner import TaskRunner
+
+FOUND = "found"
+"""Name of the file with the output."""
 
 WARM_UP = 100
 """Number of the task that is not killed."""
@@ -83,12 +85,9 @@ def main(task: dict[str, Any]) -> None:
     if task["in_chunks"]:
         api.SIMPLE_UPLOAD, uploads.CHUNK = 500, 700
     attempt(WARM_UP, task)  # imports everything, so that the forks begin at once
-    for number in range(WARM_UP):
-        killed = _fork(number, task, number) is None
-        print(json.dumps({"killed": killed, **(_fork(number, task) or {})}), flush=True)
-        if not killed:
-            return
-
-
-if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))
+    with Path(task["folder"], FOUND).open("w") as found:
+        for number in range(WARM_UP):
+            killed = _fork(number, task, number) is None
+            print(json.dumps({"killed": killed, **(_fork(number, task) or {})}), file=found, flush=True)
+            if not killed:
+                return

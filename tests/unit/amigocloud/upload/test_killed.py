@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support import killed_upload
+from tests.support import forked, killed_upload
 from tests.support.desks import DESKS
 
 pytestmark = pytest.mark.slow
@@ -34,10 +31,10 @@ def kill(warehouse: Any, tmp_path: Path) -> Any:
     def run(*, in_chunks: bool, **arguments: Any) -> list[dict[str, Any]]:
         arguments = {"sql": QUERY, "sql_conn_id": "warehouse", **arguments}
         task = {"arguments": arguments, "folder": str(tmp_path), "in_chunks": in_chunks}
-        environment = {**os.environ, "PYTHONPATH": str(Path(killed_upload.__file__).parents[2])}
-        command = [sys.executable, killed_upload.__file__, json.dumps(task)]
-        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-        found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+        process = forked.start(killed_upload.main, task)
+        process.join(100)
+        assert process.exitcode == 0
+        found = [json.loads(line) for line in (tmp_path / killed_upload.FOUND).read_text().splitlines()]
         assert [one["killed"] for one in found] == [True] * (len(found) - 1) + [False]
         return found
 
