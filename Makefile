@@ -108,7 +108,7 @@ test-long: export FAULT_MATRIX_LONG ?= 1
 test-long: export HYPOTHESIS_PROFILE ?= long
 test-long: $(READY) $(FLOOR)
 	$(BIN)/pytest --timeout 3600 $(TESTS)
-	@$(call with,floor,all tests on Airflow 3.1.8 and Python 3.11,--timeout 3600,true)
+	@$(call with,floor,all cases on Airflow 3.1.8 and Python 3.11,--timeout 3600 -m 'not slow',true)
 	$(BIN)/pytest --timeout 7200 -s tests/system/test_crash.py
 
 # CLUSTER_ROUNDS=50 for the long form; CLUSTER_SEED repeats the moments of the stops and kills.
