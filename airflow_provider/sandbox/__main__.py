@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from airflow_provider.sandbox.settings import Settings
 
 MOST_PROCESSES = 64
+MOST_RATE = 10_000.0
 MISSING = "The sandbox needs starlette and uvicorn: pip install 'airflow-provider-digital-twin[sandbox]'"
 
 
@@ -54,6 +55,13 @@ def _parser() -> argparse.ArgumentParser:
         help="set the switches that a report of the conformance checks has found; --set changes them",
     )
     _add_servers(parser)
+    parser.add_argument(
+        "--clock-rate",
+        type=_rate,
+        default=1.0,
+        metavar="RATE",
+        help="seconds of the sandbox in a real second; with 12 a day passes in two hours (1)",
+    )
     parser.add_argument("--switches", action="store_true", help="list all switches, and end")
     return parser
 
@@ -126,6 +134,7 @@ def _serve(options: argparse.Namespace, settings: Settings) -> int:
     ports = {"port": options.port, "storage_port": options.storage_port}
     chosen: Any = {**ports, "switches": settings.switches, "loads": settings.loads}
     chosen |= {"amigocloud_sql": options.amigocloud_sql, "iot_mqtt": options.iot_mqtt}
+    chosen |= {"clock_rate": options.clock_rate}
     if options.processes == 1:
         with Sandbox(**chosen) as sandbox:
             _announce(sandbox)
@@ -153,6 +162,13 @@ def _processes(text: str) -> int:
     if not 1 <= number <= MOST_PROCESSES:
         raise ValueError
     return number
+
+
+def _rate(text: str) -> float:
+    rate = float(text)
+    if not 0 <= rate <= MOST_RATE:
+        raise ValueError
+    return rate
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from airflow_provider.sandbox.switches import SwitchError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+    from starlette.types import Scope
 
     from airflow_provider.sandbox.counters import Counters
     from airflow_provider.sandbox.faults import Faults
@@ -54,15 +55,19 @@ class ControlledSandbox(Protocol):
     def reset(self) -> None:
         """Restore state, switches, faults, counters and the clock."""
 
+    def restart(self, seconds: float, scope: Scope | None = None) -> None:
+        """Be away for some seconds; the connection of a request with this scope stays."""
+
 
 def control_routes(sandbox: ControlledSandbox) -> Sequence[BaseRoute]:
     """Return the routes that show and change the state of a sandbox.
 
     ``GET`` and ``DELETE /counters``; ``GET`` and ``PATCH /switches`` (the PATCH takes values by
     ``<service>.<name>``); ``GET``, ``POST`` and ``DELETE /faults`` (the POST takes the arguments of
-    :meth:`~airflow_provider.sandbox.faults.Faults.add` as a JSON object); ``POST /reset``; ``POST /clock``
-    with ``{"advance": seconds}``; ``GET /connections``; ``GET /loads``, and ``POST /<service>/<kind>``
-    with the arguments of a load.
+    :meth:`~airflow_provider.sandbox.faults.Faults.add` as a JSON object); ``POST /reset``; ``GET`` and
+    ``POST /clock``, with ``{"advance": seconds}`` or ``{"rate": 12}``; ``POST /restart`` with
+    ``{"seconds": 5}``; ``GET /connections``; ``GET /loads``, and ``POST /<service>/<kind>`` with the
+    arguments of a load.
     """
     control = _Control(sandbox)
     handlers = [
@@ -76,7 +81,9 @@ def control_routes(sandbox: ControlledSandbox) -> Sequence[BaseRoute]:
         ("POST", "/faults", control.add_fault),
         ("DELETE", "/faults", control.clear_faults),
         ("POST", "/reset", control.reset),
-        ("POST", "/clock", control.clock),
+        ("GET", "/clock", control.read_clock),
+        ("POST", "/clock", control.set_clock),
+        ("POST", "/restart", control.restart),
         ("GET", "/connections", control.connections),
         ("GET", "/loads", control.list_loads),
         ("POST", "/{service}/{kind}", control.load),
@@ -151,9 +158,24 @@ class _Control:
         self._sandbox.reset()
         return Response(status_code=204)
 
-    async def clock(self, request: Request) -> Response:
-        self._sandbox.clock.advance(float((await request.json())["advance"]))
-        return JSONResponse({"now": self._sandbox.clock.now()})
+    async def read_clock(self, _: Request) -> Response:
+        clock = self._sandbox.clock
+        return JSONResponse({"now": clock.now(), "rate": clock.rate})
+
+    async def set_clock(self, request: Request) -> Response:
+        """Advance the clock, change its rate, or both."""
+        given = {name: float(value) for name, value in (await _object(request)).items()}
+        if not given or set(given) - {"advance", "rate"}:
+            raise ValueError("the body must have 'advance' or 'rate', and nothing else")
+        if "rate" in given:
+            self._sandbox.clock.run_at(given["rate"])
+        self._sandbox.clock.advance(given.get("advance", 0.0))
+        return await self.read_clock(request)
+
+    async def restart(self, request: Request) -> Response:
+        """Be away for some seconds; only this request is still answered."""
+        self._sandbox.restart(float((await _object(request))["seconds"]), request.scope)
+        return Response(status_code=204, headers={"Connection": "close"})
 
     async def connections(self, _: Request) -> Response:
         return JSONResponse(self._sandbox.connections)

@@ -163,10 +163,14 @@ class Connections:
         """Return the connection of a request."""
         return self._open[(tuple(scope["server"]), tuple(scope["client"]))]
 
-    def reset_all(self) -> None:
-        """Reset every connection; must be called on the event loop."""
+    def reset_all(self, but: asyncio.Transport | None = None) -> None:
+        """Reset every connection; must be called on the event loop.
+
+        :param but: a connection that stays.
+        """
         for transport in list(self._open.values()):
-            reset(transport)
+            if transport is not but:
+                reset(transport)
 
 
 def reset(transport: asyncio.Transport) -> None:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     import uvicorn
     from starlette.requests import Request
+    from starlette.types import Scope
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 READY = b"r"
@@ -111,6 +112,13 @@ class MemberSandbox(Sandbox):
     def _new_server(self, config: uvicorn.Config, ready: threading.Event) -> ReadyServer:
         return _MemberServer(config, ready, self)
 
+    def restart(self, seconds: float, scope: Scope | None = None) -> None:
+        """Refuse: the parent accepts the connections.
+
+        :raises ValueError: always.
+        """
+        raise ValueError("a restart is for one process, without --processes")
+
     def parent_has_ended(self) -> None:
         """Stop the server; called on the event loop."""
         self._connections.reset_all()
@@ -161,14 +169,7 @@ class _MemberServer(ReadyServer):
             task.add_done_callback(self._accepting.discard)
 
     async def _accept(self, connection: socket.socket) -> None:
-        await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
-
-    def _protocol(self) -> asyncio.Protocol:
-        kind: Any = self.config.http_protocol_class
-        protocol: asyncio.Protocol = kind(
-            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
-        )
-        return protocol
+        await asyncio.get_running_loop().connect_accepted_socket(self.new_protocol, connection)
 
 
 def _added_faults(found: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:

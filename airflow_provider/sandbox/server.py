@@ -25,7 +25,7 @@ from airflow_provider.sandbox.switches import Switches
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Scope
 
     from airflow_provider.sandbox.amigocloud import AmigoCloudService
     from airflow_provider.sandbox.iotstudio import IoTStudioService
@@ -41,6 +41,9 @@ STOP_SECONDS = 10
 
 LOAD_SECONDS = 600
 """Maximum seconds to generate data."""
+
+MOST_AWAY = 600.0
+"""Maximum seconds of a restart."""
 
 
 class Sandbox:
@@ -59,6 +62,7 @@ class Sandbox:
         ``postgresql://user:password@host:port/database``; by default an embedded database runs it.
     :param iot_mqtt: address of a broker, ``mqtt://user:password@host:port``, with which IoT Studio exchanges
         property values; by default there is none.
+    :param clock_rate: seconds of the sandbox in a real second: with 12 a day passes in two hours.
     """
 
     mapsindoors: MapsIndoorsService
@@ -76,13 +80,17 @@ class Sandbox:
         loads: Iterable[tuple[str, Mapping[str, Any]]] = (),
         amigocloud_sql: str | None = None,
         iot_mqtt: str | None = None,
+        clock_rate: float = 1.0,
     ) -> None:
         self.port = port
         self.storage_port = storage_port
         self.kinds = kinds
         self.faults = Faults()
         self.around = Surroundings(
-            amigocloud_sql=amigocloud_sql or "", iot_mqtt=iot_mqtt or "", on_loop=self._on_loop
+            clock=Clock(clock_rate),
+            amigocloud_sql=amigocloud_sql or "",
+            iot_mqtt=iot_mqtt or "",
+            on_loop=self._on_loop,
         )
         self.services: dict[str, Service] = {}
         self.switches = Switches({})
@@ -184,6 +192,24 @@ class Sandbox:
     def cut_connections(self) -> None:
         """Reset every open TCP connection, including WebSockets."""
         self._on_loop(self._connections.reset_all)
+
+    def restart(self, seconds: float, scope: Scope | None = None) -> None:
+        """Be away for some seconds, as a service that restarts; what it has stored stays.
+
+        Open connections are reset, and new ones are refused until then.
+
+        :param seconds: how long connections are refused.
+        :param scope: a request whose connection stays, so that it is answered.
+        :raises ValueError: when the seconds are too many, or negative.
+        """
+        if not 0 <= seconds <= MOST_AWAY:
+            raise ValueError(f"seconds must be from 0 to {MOST_AWAY:g}, not {seconds:g}")
+
+        def leave() -> None:
+            self._server.refuse_connections(seconds)
+            self._connections.reset_all(self._connections.of(scope) if scope else None)
+
+        self._on_loop(leave)
 
     def __enter__(self) -> Sandbox:
         return self.start()
@@ -297,11 +323,37 @@ class ReadyServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, ready: threading.Event) -> None:
         super().__init__(config)
         self.ready = ready
+        self._returns: set[asyncio.Task[None]] = set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to serve."""
         await super().startup(sockets)
         self.ready.set()
+
+    def refuse_connections(self, seconds: float) -> None:
+        """Close the ports now, and open them again after some seconds; called on the event loop."""
+        ports = [opened.getsockname()[1] for server in self.servers for opened in server.sockets]
+        for server in self.servers:
+            server.close()
+        self.servers = []
+        task = asyncio.ensure_future(self._return(ports, seconds))
+        self._returns.add(task)
+        task.add_done_callback(self._returns.discard)
+
+    async def _return(self, ports: Sequence[int], seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        if self.should_exit:
+            return
+        loop = asyncio.get_running_loop()
+        self.servers += [await loop.create_server(self.new_protocol, sock=listener(port)) for port in ports]
+
+    def new_protocol(self) -> asyncio.Protocol:
+        """Return the protocol of a new connection."""
+        kind: Any = self.config.http_protocol_class
+        protocol: asyncio.Protocol = kind(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol
 
 
 def _counting_protocol(

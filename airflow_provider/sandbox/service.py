@@ -21,31 +21,64 @@ MEMBER_NUMBERS = 1_000_000_000
 """Numbers of tokens that each process of a sandbox has for itself, so that no two issue the same token."""
 
 
+MOST_RATE = 10_000.0
+"""Maximum seconds of the sandbox in a real second."""
+
+
 class StartError(RuntimeError):
     """A sandbox that cannot start; the message says why in a sentence, without secrets."""
 
 
 class Clock:
-    """The sandbox's time: the real time plus the seconds by which a test has advanced it."""
+    """The sandbox's time: the real time, plus what a test has advanced it by, or how much faster it runs.
 
-    def __init__(self) -> None:
-        self._ahead = 0.0
+    :param rate: seconds of the sandbox in a real second, from which a reset continues.
+    """
+
+    def __init__(self, rate: float = 1.0) -> None:
+        self._first_rate = checked_rate(rate)
+        self.reset()
+
+    @property
+    def rate(self) -> float:
+        """Seconds of the sandbox in a real second."""
+        return self._from[2]
 
     def now(self) -> float:
         """Return the sandbox's time in seconds since the epoch."""
-        return time.time() + self._ahead
+        return time.time() + self.ahead()
 
     def advance(self, seconds: float) -> None:
         """Advance the sandbox's time: tokens expire, and queued work proceeds."""
-        self._ahead += seconds
+        self._from = (self.ahead() + seconds, time.monotonic(), self.rate)
+
+    def run_at(self, rate: float) -> None:
+        """Let the sandbox's time run faster or slower from now on; it never goes back.
+
+        :param rate: seconds of the sandbox in a real second.
+        :raises ValueError: for a rate that is none.
+        """
+        self._from = (self.ahead(), time.monotonic(), checked_rate(rate))
 
     def ahead(self) -> float:
         """Return the seconds by which the sandbox's time is ahead of the real time."""
-        return self._ahead
+        ahead, since, rate = self._from
+        return ahead + (time.monotonic() - since) * (rate - 1)
 
     def reset(self) -> None:
-        """Return to the real time."""
-        self._ahead = 0.0
+        """Return to the real time, and to the first rate."""
+        # One tuple, so that a thread never reads a part of a change.
+        self._from = (0.0, time.monotonic(), self._first_rate)
+
+
+def checked_rate(rate: float) -> float:
+    """Return the rate of a clock.
+
+    :raises ValueError: when it is none.
+    """
+    if not 0 <= rate <= MOST_RATE:
+        raise ValueError(f"the rate of the clock must be from 0 to {MOST_RATE:g}, not {rate:g}")
+    return float(rate)
 
 
 @dataclass

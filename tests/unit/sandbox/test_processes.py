@@ -222,3 +222,8 @@ def test_events_are_read_from_where_a_process_left_off() -> None:
     events, start = shared.events(start)
     assert events == [{"n": 2}]
     assert shared.events(start) == ([], start)
+
+
+def test_a_restart_is_refused(url: str) -> None:
+    reply = requests.post(f"{url}/_sandbox/restart", json={"seconds": 1}, timeout=20)
+    assert (reply.status_code, "for one process" in reply.text) == (400, True)
