@@ -5,7 +5,7 @@
 # make docs   build the documentation's site into build/site, strictly
 # make check  lint, types, and the tests that matter for what has changed
 # make test   lint, types and all tests; also one by one: lint types browser unit contract newest floor system
-# make test-long  the long form of the tests; make bench  the comparison in docs/benchmarks.md
+# make test-long  the long form of the tests; make soak  a day in two hours; make bench  the comparison in docs
 # make release-check  all of a release but the upload; make pictures  the docs' pictures and the film of the demo
 
 PYTHON ?= python3
@@ -27,7 +27,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export GOAL := $(firstword $(MAKECMDGOALS))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup check demo up cluster down browser docs test lint types unit contract floor newest system test-long \
+.PHONY: help setup check demo up cluster down browser docs test lint types unit contract floor newest system test-long soak \
 	test-cluster bench release-check constraints pictures clean
 
 help:
@@ -110,6 +110,10 @@ test-long: $(READY) $(FLOOR)
 	$(BIN)/pytest --timeout 3600 $(TESTS)
 	@$(call with,floor,all cases on Airflow 3.1.8 and Python 3.11,--timeout 3600 -m 'not slow',true)
 	$(BIN)/pytest --timeout 7200 -s tests/system/test_crash.py
+
+# A day of the services in two hours, docs/soak.md. SOAK_MINUTES=10 for a short form; SOAK_SEED repeats the moments.
+soak: $(READY)
+	$(BIN)/python -m tests.soak
 
 # CLUSTER_ROUNDS=50 for the long form; CLUSTER_SEED repeats the moments of the stops and kills.
 test-cluster: $(CLUSTER)
