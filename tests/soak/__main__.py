@@ -17,7 +17,6 @@ from tests.soak.report import markdown
 from tests.support.postgres import Database, new_database, running_server
 
 ROOT = Path(__file__).resolve().parents[2]
-HOME = ROOT / "build" / "soak"
 
 
 def main() -> int:
@@ -38,10 +37,11 @@ def main() -> int:
 
 def run(seconds: float, seed: int) -> tuple[str, int]:
     """Run a soak; return its tables and the exit status."""
+    home = ROOT / "build" / f"soak-{seed}"
     with ExitStack() as stack:
-        parts = stack.enter_context(Parts(HOME, (Path(__file__).parent / "dags.py").read_text(), say))
+        parts = stack.enter_context(Parts(home, (Path(__file__).parent / "dags.py").read_text(), say))
         connections = parts.open_sandbox()
-        server = stack.enter_context(running_server(HOME))
+        server = stack.enter_context(running_server(home))
         warehouse = stack.enter_context(new_database(server))
         stack.callback(parts.stop)  # before the database
         day = Day(parts, warehouse, Database(server, "airflow"), seconds, seed, say)

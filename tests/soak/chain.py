@@ -53,8 +53,7 @@ class Chain:
         self.parts.api.trigger(DAG_ID, run_id)
         while (state := self._state(run_id)) != "success":
             if state == "failed":
-                clears += 1
-                self._clear(run_id, clears)
+                clears += self._clear(run_id, clears)
             if time.monotonic() - began > NIGHT_SECONDS:
                 raise NightFailedError(f"{run_id} has not ended after {NIGHT_SECONDS:.0f} s: {self.state}")
             self.tick()
@@ -75,19 +74,24 @@ class Chain:
         self.state = f"{run_id}: {', '.join(running) or state}"
         return state
 
-    def _clear(self, run_id: str, clears: int) -> None:
+    def _clear(self, run_id: str, clears: int) -> bool:
+        """Clear the failed tasks; return whether the API server has done so."""
         tasks = self.parts.api.tasks(DAG_ID, run_id)
         failed = [task for task in tasks if task["state"] == "failed"]
         reasons = [
             f"{run_id} {task['task_id']} attempt {task['try_number']}: {self._reason(run_id, task)}"
             for task in failed
         ]
-        self.cleared += reasons
-        if clears > CLEARS:
+        if clears >= CLEARS:
             raise NightFailedError("\n".join(reasons))
         body = {"dag_run_id": run_id, "only_failed": True, "dry_run": False, "reset_dag_runs": True}
         url = f"/api/v2/dags/{DAG_ID}/clearTaskInstances"
-        self.parts.api.http.post(url, json=body).raise_for_status()
+        try:
+            done = self.parts.api.http.post(url, json=body).is_success
+        except httpx.TransportError:  # the API server is paused
+            done = False
+        self.cleared += reasons if done else []
+        return done
 
     def _reason(self, run_id: str, task: dict[str, Any]) -> str:
         lines = self.parts.api.log(DAG_ID, run_id, task)

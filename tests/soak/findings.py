@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
@@ -105,9 +106,9 @@ def _lines(file: Path) -> list[dict[str, Any]]:
 
 def _files(folder: Path) -> dict[Hashable, Any]:
     assets = _parquet(folder / "assets.parquet")
-    components = _parquet(folder / "components" / "ITComponent.parquet")
+    components = [row for file in folder.glob("components/*.parquet") for row in _parquet(file)]
     return {
-        "names": names_below(folder),
+        "names": sorted(re.sub(r"-[0-9a-f]{8}\.", "-*.", name) for name in names_below(folder)),
         "assets.parquet": sorted(map(_asset, assets)),
         "changes.jsonl": sorted(map(_asset, _lines(folder / "changes.jsonl"))),
         "components": sorted((row["id"], row["name"]) for row in components),

@@ -19,11 +19,12 @@ NIGHT_FILES = frozenset(
         "assets.parquet",
         "changes.jsonl",
         "history.jsonl",
-        "components/ITComponent.parquet",
+        "components/ITComponent-*.parquet",
         "components/ITComponent.manifest.json",
+        "components/manifest.json",
     }
 )
-"""The files of a night, and no others: no temporary file, no part of an earlier attempt."""
+"""The files of a night, each once, and no others: no temporary file, no part of an earlier attempt."""
 
 
 @dataclass

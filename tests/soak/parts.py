@@ -39,7 +39,10 @@ SWITCHES = {
 }
 """On the sandbox's clock: tokens end after five minutes, a run takes three seconds."""
 
-READY_SECONDS = 240.0
+READY_SECONDS = 400.0
+POLLED = ("/datasets/{dataset}/master", "/things", "/events/{name}", "/synchronizationRuns")
+"""Routes that the watchers poll."""
+
 WORKER = "airflow worker -- "
 """How the titles of workers and tasks begin."""
 
@@ -107,6 +110,13 @@ class Parts(Startable):
         wait_for_dags(self.api, ["soak_night", "soak_watchers"], self.dags)
         for dag_id in ("soak_watchers", "soak_night"):
             self.api.unpause(dag_id)
+        # Airflow starts watchers when it parses the file again; what has happened before does not fire.
+        httpx.delete(f"{self.sandbox_url}/_sandbox/counters", trust_env=False).raise_for_status()
+        self._wait(self._watchers_poll, "the watchers poll")
+
+    def _watchers_poll(self) -> bool:
+        requests = httpx.get(f"{self.sandbox_url}/_sandbox/counters", trust_env=False).json()["requests"]
+        return all(any(path in route and count > 2 for route, count in requests.items()) for path in POLLED)
 
     def start(self) -> Self:
         """Do nothing: the parts are started one after the other."""
@@ -192,7 +202,7 @@ class Parts(Startable):
             "DATABASE__SQL_ALCHEMY_CONN_ASYNC": self.postgres.url("asyncpg"),
             "LOGGING__BASE_LOG_FOLDER": self.home / "logs",
             "DAG_PROCESSOR__REFRESH_INTERVAL": 300,
-            "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 300,
+            "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 60,
             "SCHEDULER__SCHEDULER_HEARTBEAT_SEC": 2,
             "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": 30,
             "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": 5,
