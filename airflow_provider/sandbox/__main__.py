@@ -54,7 +54,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="REPORT",
         help="set the switches that a report of the conformance checks has found; --set changes them",
     )
-    _add_servers(parser)
+    _add_surroundings(parser)
+    parser.add_argument("--switches", action="store_true", help="list all switches, and end")
+    return parser
+
+
+def _add_surroundings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--clock-rate",
         type=_rate,
@@ -62,11 +67,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="RATE",
         help="seconds of the sandbox in a real second; with 12 a day passes in two hours (1)",
     )
-    parser.add_argument("--switches", action="store_true", help="list all switches, and end")
-    return parser
-
-
-def _add_servers(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--amigocloud-sql",
         default="",

@@ -53,7 +53,7 @@ class Clock:
         self._from = (self.ahead() + seconds, time.monotonic(), self.rate)
 
     def run_at(self, rate: float) -> None:
-        """Let the sandbox's time run faster or slower from now on; it never goes back.
+        """Change the rate from now on; the time never goes back.
 
         :param rate: seconds of the sandbox in a real second.
         :raises ValueError: for a rate that is none.

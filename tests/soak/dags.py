@@ -120,6 +120,7 @@ with DAG("soak_night", schedule=None, default_args=RETRIES, max_active_runs=1):
         properties=["power"],
         start="2026-01-01",
         incremental=True,
+        lag=timedelta(minutes=10),  # a meter may wait for a service that is away
         output_path=f"{FOLDER}/history.jsonl",
         outlets=[Asset("soak_history")],
     )

@@ -166,5 +166,5 @@ class Disturber:
 
 def _value(known: Any, name: str) -> Any:
     """Return the value of a switch in the list of all switches."""
-    rows = known if isinstance(known, list) else [{"name": key, **row} for key, row in known.items()]
-    return next(row["value"] for row in rows if row["name"] == name)
+    service, _, switch = name.partition(".")
+    return known[service][switch]["value"]

@@ -17,6 +17,12 @@ GROWTH_SHARE = 0.1
 GROWTH_BYTES = 16 * MEGABYTE
 """Bytes by which any part may grow in an hour: pages of the allocator, and what the sandbox stores."""
 
+OWN_CODE = {"sandbox", "triggerer"}
+"""Parts in which code of this project runs all the time; the others are Airflow's own."""
+
+AIRFLOW_BYTES = 64 * MEGABYTE
+"""Bytes by which the other parts may grow in an hour."""
+
 
 @dataclass
 class Result:
@@ -68,7 +74,9 @@ class Result:
         found: dict[str, tuple[float | None, float]] = {}
         for name, samples in self.samples.items():
             steady = longest_life(samples)
-            limit = max(GROWTH_BYTES, GROWTH_SHARE * steady[0].memory) if steady else GROWTH_BYTES
+            limit: float = AIRFLOW_BYTES
+            if name in OWN_CODE:
+                limit = max(GROWTH_BYTES, GROWTH_SHARE * steady[0].memory) if steady else GROWTH_BYTES
             found[name] = (growth_an_hour(samples), limit)
         return found
 
