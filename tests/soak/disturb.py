@@ -47,6 +47,10 @@ class Disturber:
         self._began = time.monotonic()
         self._thread.start()
 
+    def wait(self) -> None:
+        """Wait until everything that is planned has happened."""
+        self._thread.join()
+
     def stop(self) -> None:
         """Let what has begun come to its end, and remove all faults."""
         self._stop.set()

@@ -1,18 +1,22 @@
-"""The soak's own parts: equal seeds make equal runs, and its model and its judgement find what is wrong."""
+"""The soak's own parts: equal seeds make equal runs, and model and limits find what is wrong."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.soak.disturb import Disturber
 from tests.soak.model import NIGHT_FILES, Model, differences
 from tests.soak.nights import Night, first_night, next_night
+from tests.soak.outsider import Outsider, ServiceAwayError
+from tests.soak.parts import Parts
 from tests.soak.report import Result, markdown
 from tests.soak.samples import Sample, growth_an_hour, slope
-from tests.soak.schedule import INTERVALS, KILLS, calm_seconds, disturbances
+from tests.soak.schedule import INTERVALS, KILLS, Disturbance, calm_seconds, disturbances
 
 DEVICES = ["one", "two", "three"]
 
@@ -141,3 +145,47 @@ def test_a_run_without_a_violation_says_so() -> None:
     result = Result(parts={"triggerer": (sample(0), sample(1))}, samples={"triggerer": steady})
     assert result.violations() == []
     assert "No violation." in markdown(result)
+
+
+@pytest.fixture
+def outsider(sandbox: Any) -> Outsider:
+    return Outsider(sandbox.connections)
+
+
+def test_a_change_whose_reply_is_lost_is_made_once(sandbox: Any, outsider: Outsider) -> None:
+    (meter, *_) = outsider.things("Meters")
+    sandbox.faults.add("reset_after", service="iotstudio", path="history", times=1)
+    outsider.meter(meter, 1000.5)
+    sandbox.faults.add("reset_before", service="iotstudio", path="history", times=1)
+    outsider.meter(meter, 1000.75)
+    assert outsider.history(meter, "power") == [1000.75, 1000.5]
+
+
+def test_an_event_and_a_state_are_known_by_what_a_watcher_says(sandbox: Any, outsider: Outsider) -> None:
+    sandbox.faults.add("reset_after", service="amigocloud", method="POST", times=1)
+    sandbox.faults.add("reset_after", service="iotstudio", method="POST", path="events", times=1)
+    assert outsider.change_dataset(1) == sandbox.amigocloud.store.datasets[1].states[-1]
+    event = outsider.report(7)
+    assert [entry.uid for thing in sandbox.iotstudio.space.things.values() for entry in thing.events] == [
+        event
+    ]
+
+
+def test_a_refused_change_ends_the_soak_at_once(outsider: Outsider) -> None:
+    with pytest.raises(ServiceAwayError, match="400"):
+        outsider.heat(next(iter(outsider.things("Meters"))), 1)
+
+
+def test_a_limit_is_lowered_for_a_while_and_put_back(sandbox: Any, tmp_path: Path) -> None:
+    parts = Parts(tmp_path, "", print)
+    parts.sandbox_url, parts.started = sandbox.url, {"sandbox": None}  # type: ignore[dict-item]
+    about = {"service": "mapsindoors", "rate": 0.1, "seconds": 0.05}
+    planned = [Disturbance(0, "limit of requests", about), Disturbance(0, "fault", {"kind": "html"})]
+    said: list[str] = []
+    disturber = Disturber(parts, planned, said.append)
+    disturber.start()
+    disturber.wait()
+    disturber.stop()
+    assert (disturber.problems, disturber.done) == ([], {"limit of requests": 1, "fault": 1})
+    assert (sandbox.mapsindoors.requests_per_second, sandbox.faults.active()) == (10, [])
+    assert len(said) == 2
