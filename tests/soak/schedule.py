@@ -43,7 +43,7 @@ INTERVALS: Mapping[str, float] = {
     "limit of requests": 170,
     "restart of the services": 200,
     "pause of the services": 240,
-    "kill of a task": 45,
+    "kill of a task": 60,
     "pause of a task": 75,
     "pause of the scheduler": 260,
     "pause of the triggerer": 200,
