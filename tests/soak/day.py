@@ -92,10 +92,10 @@ class Day:
         return findings.identities(warehouse.watched_events(self.metadata))
 
     def _warm_up(self, stack: ExitStack) -> None:
+        self.changes.start()  # the stores have all of their rows only once there were changes
+        stack.callback(self.changes.stop)
         for _ in range(WARM_UP_NIGHTS):
             self._night()
-        self.changes.start()
-        stack.callback(self.changes.stop)
         self._pass(SETTLE_SECONDS)
 
     def _play(self) -> None:

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpx
+import psutil  # type: ignore[import-untyped]
 
 from tests.soak.parts import SANDBOX, Parts, kill_process
 from tests.soak.schedule import Disturbance
@@ -143,7 +144,7 @@ class Disturber:
                 victims = [task.parent(), task] if one.about["worker"] else [task]
                 killed = [kill_process(victim) for victim in victims if victim]
                 return any(killed)
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, psutil.NoSuchProcess):  # it may end while it is chosen
                 task.suspend()
                 self._stop.wait(one.about["seconds"])
                 task.resume()

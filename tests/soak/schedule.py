@@ -30,7 +30,7 @@ class Disturbance:
 
     def __str__(self) -> str:
         about = ", ".join(f"{name} {_short(value)}" for name, value in self.about.items())
-        return f"{self.kind} ({about})"
+        return f"{self.kind} ({about})" if about else self.kind
 
 
 def _short(value: Any) -> str:
@@ -98,6 +98,8 @@ def _about(kind: str, dice: random.Random) -> dict[str, Any]:
         return {"service": service, "rate": dice.choice([0.05, 0.1, 0.2]), "seconds": dice.uniform(8, 20)}
     if kind == "kill of a task":
         return {"worker": dice.random() < 0.2, "after": dice.uniform(0, 3)}
+    if kind in KILLS:
+        return {}
     longest = {"restart of the services": 8.0, "pause of a task": 15.0}.get(kind, 20.0)
     return {"seconds": dice.uniform(1, longest)}
 
