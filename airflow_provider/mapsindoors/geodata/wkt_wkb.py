@@ -70,6 +70,13 @@ def parse_geometry(value: Any) -> Json:
         text, or an object of a geometry library.
     :raises UnreadableValueError: when it is no point, polygon or multipolygon in degrees.
     """
+    try:
+        return _parse(value)
+    except RecursionError:
+        raise UnreadableValueError("is nested too deeply to be a geometry") from None
+
+
+def _parse(value: Any) -> Json:
     if isinstance(value, (bytes, bytearray, memoryview)):
         data = bytes(value)
         if data[:1] in (b"\0", b"\1"):
@@ -90,9 +97,10 @@ def parse_geometry(value: Any) -> Json:
 def _from_text(text: str) -> Json:
     if text.startswith("{"):
         try:
-            return _simplified(json.loads(text))
-        except (json.JSONDecodeError, RecursionError):
+            shape = json.loads(text)
+        except (ValueError, RecursionError):  # A number of thousands of digits is no JSONDecodeError.
             raise UnreadableValueError(f"is not GeoJSON: {shown_value(text)}") from None
+        return _simplified(shape)
     if found := _HEX.fullmatch(text):
         if len(found.group(1)) % 2:
             raise UnreadableValueError("is hexadecimal WKB with an odd number of digits; is it cut short?")
@@ -117,6 +125,12 @@ def _check_srid(srid: int) -> None:
         )
 
 
+def _check_srid_text(digits: str) -> None:
+    if len(digits) > 9:
+        raise UnreadableValueError(f"has SRID {digits[:9]}…, which no reference system has")
+    _check_srid(int(digits))
+
+
 def _simplified(shape: Mapping[str, Any]) -> Json:
     """Return a GeoJSON geometry without heights and needless parts; what validation reports is left."""
     kind = shape.get("type")
@@ -132,6 +146,8 @@ def _simplified(shape: Mapping[str, Any]) -> Json:
         raise UnreadableValueError("is not a GeoJSON geometry with 'type' and 'coordinates'")
     if not parts or _is_empty(parts):
         raise UnreadableValueError("is an empty geometry; leave the value out to keep the place as it is")
+    if not isinstance(kind, str):
+        raise UnreadableValueError(f"is a {shown_value(kind)}; it must be a Point, Polygon or MultiPolygon")
     if kind in _PARTS and len(parts) == 1:
         kind, parts = _PARTS[kind], parts[0]
     elif kind == "GeometryCollection" and len(parts) == 1 and isinstance(parts[0], Mapping):
@@ -139,7 +155,7 @@ def _simplified(shape: Mapping[str, Any]) -> Json:
     if kind not in ("Point", "Polygon", "MultiPolygon"):
         several = f" of {len(parts)} parts" if kind in ("MultiPoint", "GeometryCollection") else ""
         raise UnreadableValueError(f"is a {kind}{several}; it must be a Point, Polygon or MultiPolygon")
-    return {"type": kind, "coordinates": _plane(parts, {"Point": 0, "Polygon": 2}.get(str(kind), 3))}
+    return {"type": kind, "coordinates": _plane(parts, {"Point": 0, "Polygon": 2}.get(kind, 3))}
 
 
 def _is_plain(value: Any) -> bool:
@@ -177,7 +193,7 @@ def _from_wkt(text: str) -> Json:
     kind = _NAMES.get(name) or _NAMES.get(re.sub("(ZM|Z|M)$", "", name))
     if match is None or kind is None:
         raise UnreadableValueError(f"is not WKT of a point, polygon or multipolygon: {shown_value(text)}")
-    _check_srid(int(match.group(1) or 0))
+    _check_srid_text(match.group(1) or "0")
     if kind in _CURVES.values():
         raise UnreadableValueError(_curve(kind))
     body = match.group(3)
@@ -185,14 +201,26 @@ def _from_wkt(text: str) -> Json:
         return {"type": kind, "coordinates": [], "geometries": []}
     if kind == "GeometryCollection":
         return {"type": kind, "geometries": [_from_wkt(part) for part in _top_level(body[1:-1])]}
-    lists = _POSITION.sub(lambda found: f"[{','.join(map(_number, found.group().split()))}]", body)
     try:
+        lists = _POSITION.sub(lambda found: f"[{','.join(map(_number, found.group().split()))}]", body)
         coordinates = json.loads(lists.replace("(", "[").replace(")", "]"))
-    except (ValueError, RecursionError):
+        if kind == "MultiPoint":
+            coordinates = [_point(position) for position in coordinates]
+        elif kind == "Point":
+            coordinates = coordinates[0] if coordinates else []
+    except (ValueError, TypeError, RecursionError):
         raise UnreadableValueError(f"is not valid WKT: {shown_value(text)}") from None
-    if kind == "MultiPoint":
-        coordinates = [point[0] if isinstance(point[0], list) else point for point in coordinates]
-    return {"type": kind, "coordinates": coordinates[0] if kind == "Point" else coordinates}
+    return {"type": kind, "coordinates": coordinates}
+
+
+def _point(position: list[Any]) -> Any:
+    """Return a position of a MultiPoint, which may be in brackets of its own.
+
+    :raises TypeError: when it is no list.
+    """
+    if not isinstance(position, list):
+        raise TypeError
+    return position[0] if position and isinstance(position[0], list) else position
 
 
 def _top_level(text: str) -> list[str]:
@@ -254,10 +282,15 @@ class _WkbReader:
         if kind == "GeometryCollection":
             return {"type": kind, "geometries": [self._read(depth + 1) for _ in range(count)]}
         if kind.startswith("Multi"):
-            parts = [self._read(depth + 1)["coordinates"] for _ in range(count)]
-            return {"type": kind, "coordinates": parts}
+            return {"type": kind, "coordinates": [self._part(kind, depth) for _ in range(count)]}
         read = self._position if kind == "LineString" else self._ring
         return {"type": kind, "coordinates": [read(order, size) for _ in range(count)]}
+
+    def _part(self, kind: str, depth: int) -> Any:
+        part = self._read(depth + 1)
+        if "coordinates" not in part:
+            raise UnreadableValueError(f"is not WKB: a part of a {kind} is a {part['type']}")
+        return part["coordinates"]
 
     def _ring(self, order: str, size: int) -> list[list[float]]:
         (count,) = self._take(order + "I")

@@ -110,6 +110,21 @@ def test_longitude_and_latitude_may_be_named() -> None:
         assert parse_geometry({**POINT, "crs": {"type": "name", "properties": {"name": name}}}) == POINT
 
 
+def nested(kind: str, member: str, depth: int) -> dict[str, Any]:
+    """Return a geometry within this many others."""
+    shape: dict[str, Any] = POINT
+    for _ in range(depth):
+        shape = {"type": kind, member: [shape]}
+    return shape
+
+
+def nested_list(depth: int) -> list[Any]:
+    found: list[Any] = []
+    for _ in range(depth):
+        found = [found]
+    return found
+
+
 CURVE = struct.pack("<BIIBII", 1, 10, 1, 1, 8, 3) + struct.pack("<6d", 0, 0, 1, 1, 0, 0)
 
 
@@ -146,6 +161,21 @@ CURVE = struct.pack("<BIIBII", 1, 10, 1, 1, 8, 3) + struct.pack("<6d", 0, 0, 1, 
         ({"type": "Topology"}, "is not a GeoJSON geometry"),
         (12, "is no geometry"),
         ("GEOMETRYCOLLECTION (" * 3_000 + "POINT (1 2)" + ")" * 3_000, "is not valid WKT"),
+        ("MULTIPOINT (112)", "is not valid WKT"),
+        ("MULTIPOINT (())", "is an empty geometry"),
+        ("POINT ()", "is an empty geometry"),
+        ("POINT (1)", "is not a GeoJSON geometry"),
+        ("POINT (1E 2)", "is not valid WKT"),
+        (f"SRID={'9' * 5000};POINT (1 2)", "has SRID 99"),
+        ({"type": [], "coordinates": [1, 2]}, "is a \\[\\]; it must be"),
+        ({"type": {"a": 1}, "geometries": []}, "is not a GeoJSON geometry"),
+        (f'{{"type": "Point", "coordinates": [{"9" * 5000}, 1]}}', "is not GeoJSON"),
+        (
+            struct.pack("<BIIBIIBI2d", 1, 6, 1, 1, 7, 1, 1, 1, 9.91, 57.1),
+            "is not WKB: a part of a MultiPolygon is a GeometryCollection",
+        ),
+        (nested("GeometryCollection", "geometries", 5_000), "is nested too deeply"),
+        ({"type": "Polygon", "coordinates": nested_list(5_000)}, "is nested more than"),
     ],
 )
 def test_what_is_no_place_is_refused_with_the_cause(value: Any, words: str) -> None:
