@@ -32,6 +32,11 @@ _PARAMETERS = (
 )
 
 
+_TOKEN_MEMBERS = r'(?i)("(?:access_token|refresh_token|id_token|client_secret)"\s*:\s*")[^"]+'  # noqa: S105
+"""JSON members with a credential: a service may send one that this process does not know yet."""
+
+_TOKEN_NAMES = frozenset({"access_token", "refresh_token", "id_token", "client_secret"})
+
 _SCHEMES = r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=\-]{8,}"
 
 
@@ -112,6 +117,7 @@ class Redactor:
         for secret in self._texts:
             if secret in text:
                 text = text.replace(secret, REDACTED)
+        text = re.sub(_TOKEN_MEMBERS, rf"\1{REDACTED}", text)
         text = re.sub(_PARAMETERS, rf"\1\2{REDACTED}", text)
         return re.sub(_SCHEMES, rf"\1 {REDACTED}", text)
 
@@ -120,10 +126,14 @@ class Redactor:
         if isinstance(value, str):
             return self.redact(value)
         if isinstance(value, Mapping):
-            return {self.redact_value(key): self.redact_value(item) for key, item in value.items()}
+            return {self.redact_value(key): self._redact_member(key, item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
             return type(value)(self.redact_value(item) for item in value)
         return value
+
+    def _redact_member(self, key: Any, item: Any) -> Any:
+        is_token = isinstance(key, str) and key.lower() in _TOKEN_NAMES and isinstance(item, str)
+        return REDACTED if is_token else self.redact_value(item)
 
 
 def without_query(url: str) -> str:

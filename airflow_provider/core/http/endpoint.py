@@ -111,7 +111,9 @@ class Endpoint:
         redact = self.redactor.redact
         if isinstance(reply, NoResponse):
             reply = reply._replace(reason=redact(reply.reason))
-        outcome = classify(call, reply, self._read_error, self.describe(call), redact)
+        is_for_token = self.credential.requests_token_with(call)
+        read_error = self._read_token_error if is_for_token else self._read_error
+        outcome = classify(call, reply, read_error, self.describe(call), redact)
         if outcome.error is not None:
             self._redact_error(outcome.error)
         return outcome
@@ -178,6 +180,17 @@ class Endpoint:
         """Redact before and after reading: the reader may cut a message in the middle of a secret."""
         code, message = self.read_error(replace(reply, body=self._redacted_body(reply)))
         return self.redactor.redact(code), self.redactor.redact(message)
+
+    def _read_token_error(self, reply: Reply) -> tuple[str, str]:
+        """Read an error of a request for a token: any text of its reply may be one.
+
+        Only fields of an error and the title of a page are quoted.
+        """
+        try:
+            is_quotable = isinstance(reply.json(), Mapping)
+        except ValueError:
+            is_quotable = reply.is_page
+        return self._read_error(reply) if is_quotable else ("", "")
 
     def _redacted_body(self, reply: Reply) -> bytes:
         try:

@@ -68,3 +68,18 @@ def test_many_long_tokens_are_redacted() -> None:
     for token in tokens:
         redactor.add_token(token)
     assert tokens[-1] not in redactor.redact(f"got {tokens[-1]} and {tokens[40]}")
+
+
+TOKEN_REPLY = {"access_token": "tok/1+x&%", "expires_in": 3600}
+
+
+def test_a_token_that_was_not_received_yet_is_redacted_by_its_name() -> None:
+    text = json.dumps(TOKEN_REPLY)
+    assert Redactor().redact(f"<title>{text}") == '<title>{"access_token": "***", "expires_in": 3600}'
+    assert "tok/1" not in Redactor().redact(text[:-20])
+    assert Redactor().redact_value([TOKEN_REPLY]) == [{**TOKEN_REPLY, "access_token": "***"}]
+
+
+def test_other_members_keep_their_values() -> None:
+    value = {"access_token": None, "detail": {"password": "is missing"}}
+    assert Redactor().redact_value(value) == value

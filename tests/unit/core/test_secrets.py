@@ -275,6 +275,27 @@ def test_a_fetched_token_is_not_quoted_when_its_lifetime_is_invalid(
     assert not found_in(everything(caught.value), "minted-s3cr3t")
 
 
+@pytest.mark.parametrize("status", [200, 301, 400, 503])
+@pytest.mark.parametrize(
+    "body",
+    [
+        [{"access_token": "minted-s3cr3t"}],
+        '"minted-s3cr3t", "expires_in": 3600}',
+        '<html><title>{"access_token": "minted-s3cr3t"}</title>',
+        {"error": {"access_token": "minted-s3cr3t"}},
+    ],
+)
+def test_a_token_is_not_quoted_from_a_reply_that_is_no_success(
+    status: int, body: Any, send: Send, connect: Any, echo: Any
+) -> None:
+    echo.faults.add("status", path="token", status=status, body=body, times=None)
+    hook = connect()
+    hook.retry_limits = RetryLimits(attempts=2, base=0.001)
+    with pytest.raises(errors.ProviderError) as caught:
+        send(hook, READ)
+    assert not found_in(everything(caught.value), "minted-s3cr3t")
+
+
 @pytest.mark.parametrize("where", ["http://{foreign}/{secret}/x", "http://{secret}.example/x"])
 def test_a_link_that_is_refused_is_shown_without_the_secret_in_it(
     where: str, send: Send, connect: Any, echo: Any, foreign: RecordingHost
