@@ -213,7 +213,7 @@ def get_results_url(run_id: str) -> Call[str | None]:
     return Call(
         "GET",
         _run_path(run_id, "resultsUrl"),
-        read=lambda reply: _read_object(reply).get("url"),
+        read=_read_link,
         name="read the link to the run's results",
     )
 
@@ -271,7 +271,7 @@ def create_upload_url() -> Call[str]:
     return Call(
         "GET",
         f"{API}/storages/azure",
-        read=lambda reply: str(_read_object(reply)["SAS"]),
+        read=lambda reply: _text_of(_read_object(reply), "SAS"),
         name="create an upload URL",
     )
 
@@ -332,10 +332,7 @@ def _run_path(run_id: str, resource: str) -> str:
 def _read_run_id(reply: Reply) -> str:
     # The OpenAPI file has a list; every known client and the documentation have an object.
     body = reply.json()
-    found = body[0] if isinstance(body, list) else body
-    if not isinstance(found.get("id"), str) or not found["id"]:
-        raise ValueError("the reply has no run id")
-    return str(found["id"])
+    return _text_of(body[0] if isinstance(body, list) else body, "id")
 
 
 def _read_accepted(reply: Reply) -> bool:
@@ -343,10 +340,20 @@ def _read_accepted(reply: Reply) -> bool:
 
 
 def _read_status(reply: Reply) -> str:
-    status = _read_object(reply).get("status")
-    if not isinstance(status, str) or not status:
-        raise ValueError("the reply has no status")
-    return status
+    return _text_of(_read_object(reply), "status")
+
+
+def _read_link(reply: Reply) -> str | None:
+    body = _read_object(reply)
+    return None if body.get("url") is None else _text_of(body, "url")
+
+
+def _text_of(body: Any, name: str) -> str:
+    """Return a member of an object that must be a text, and not empty."""
+    value = body.get(name) if isinstance(body, dict) else None
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"the reply has no text '{name}'")
+    return value
 
 
 class _RunRow(msgspec.Struct, gc=False):

@@ -76,10 +76,10 @@ class LdifStreamParser:
             raise ValueError("it is not JSON: it is empty")
         try:
             header = msgspec.json.decode(self._header_bytes)
-        except msgspec.DecodeError as error:
+            json.loads(self._header_bytes, object_pairs_hook=self._note_repeated)
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise ValueError(f"it is not JSON: {error}") from None
         self.is_object = isinstance(header, dict)
-        json.loads(self._header_bytes, object_pairs_hook=self._note_repeated)
         self.header = header if isinstance(header, dict) else {}
 
     def _note_repeated(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
