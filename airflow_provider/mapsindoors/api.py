@@ -56,13 +56,13 @@ def log_in(grant_type: str, login: str, password: str, scope: str | None = None)
 
 def list_secrets(customer_id: str) -> Call[list[Json]]:
     """List the secrets of a customer's client, without their values."""
-    return _secrets("GET", {"customerId": customer_id}, "list client secrets")
+    return _secrets("GET", {"customerId": customer_id}, "list client secrets").with_reader(_read_dicts)
 
 
 def create_secret(customer_id: str, description: str | None = None) -> Call[Json]:
     """Create a client secret; only this reply contains its value."""
     params = {"customerId": customer_id, "description": description}
-    return _secrets("POST", params, "create a client secret", repeatable=False)
+    return _secrets("POST", params, "create a client secret", repeatable=False).with_reader(_read_dict)
 
 
 def delete_secret(customer_id: str, secret_id: str) -> Call[None]:
@@ -87,7 +87,15 @@ def list_datasets() -> Call[list[Json]]:
 def get_dataset(api_key: str) -> Call[Json]:
     """Read a solution: id, name, languages, roots."""
     path = _path(api_key, "dataset")
-    return Call("GET", path, read=lambda reply: _object(reply.json()), name="read the solution")
+    return Call("GET", path, read=_read_dataset, name="read the solution")
+
+
+def _read_dataset(reply: Reply) -> Json:
+    found = _object(reply.json())
+    languages = found.get("availableLanguages") or []
+    if not isinstance(languages, list) or not all(isinstance(one, str) for one in languages):
+        raise ValueError("a list of languages was expected")
+    return found
 
 
 # Geodata
@@ -151,7 +159,22 @@ def geocode(api_key: str, lat: float, lng: float, floor: int) -> Call[list[Json]
     :param floor: the floor's index (its ``administrativeid``), not its name.
     """
     params = {"lat": lat, "lng": lng, "floor": floor}
-    return Call("GET", _path(api_key, "geocode"), params=params, name="geocode a point")
+    return Call("GET", _path(api_key, "geocode"), params=params, read=_read_dicts, name="geocode a point")
+
+
+def _read_dicts(reply: Reply) -> list[Json]:
+    """Read a list of objects of any members."""
+    found = reply.json()
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise ValueError("a list of objects was expected")
+    return found
+
+
+def _read_dict(reply: Reply) -> Json:
+    found = reply.json()
+    if not isinstance(found, dict):
+        raise ValueError("an object was expected")
+    return found
 
 
 def _read_objects(reply: Reply) -> list[Json]:
@@ -278,12 +301,13 @@ def _update_entries(path: str, items: Items, noun: str) -> Call[None]:
 
 def list_app_user_roles(api_key: str) -> Call[list[Json]]:
     """Read the roles of app users, to which route elements can be restricted."""
-    return Call("GET", _path(api_key, "appUserRoles"), name="read app user roles")
+    return Call("GET", _path(api_key, "appUserRoles"), read=_read_dicts, name="read app user roles")
 
 
 def list_route_elements(api_key: str) -> Call[list[Json]]:
     """Read the doors, stairs and lifts of the route network."""
-    return Call("GET", _path(api_key, "routing/routeelements"), name="read route elements")
+    path = _path(api_key, "routing/routeelements")
+    return Call("GET", path, read=_read_dicts, name="read route elements")
 
 
 def update_route_elements(api_key: str, items: Items) -> Call[None]:
