@@ -168,10 +168,31 @@ def project() -> Call[dict[str, Any]]:
 
 
 def _read_resource(reply: Reply) -> dict[str, Any]:
-    body = read_body(reply)
-    if not isinstance(body, dict) or "id" not in body:
+    body = read_object(reply)
+    if "id" not in body:
         raise ValueError("the reply is no JSON object with an id")
     return body
+
+
+def read_object(reply: Reply) -> dict[str, Any]:
+    """Return a reply's JSON object.
+
+    :raises RequestRejectedError: for an error with a success status.
+    """
+    body = read_body(reply)
+    if not isinstance(body, dict):
+        raise ValueError("the reply is no JSON object")
+    return body
+
+
+def text_of(value: Any) -> str:
+    """Return a value that must be a text, and not empty.
+
+    :raises ValueError: for any other value.
+    """
+    if not isinstance(value, str) or not value:
+        raise ValueError("a text was expected")
+    return value
 
 
 def sql(query: str, **params: Any) -> Call[Page]:
@@ -301,7 +322,7 @@ def master(where: Location) -> Call[str]:
 
     :param where: location of the dataset, see :func:`dataset_path`.
     """
-    return read_part(where, "master", str, "read a dataset's state")
+    return read_part(where, "master", text_of, "read a dataset's state")
 
 
 def read_part(where: Location, part: str, convert: Callable[[Any], T], name: str) -> Call[T]:
@@ -334,7 +355,7 @@ def websocket_session(where: Location | None = None) -> Call[str]:
         "GET",
         path,
         base=where.base if where else "api",
-        read=lambda reply: str(read_body(reply)["websocket_session"]),
+        read=lambda reply: text_of(read_body(reply)["websocket_session"]),
         name="start a websocket session",
     )
 
@@ -345,7 +366,7 @@ def saved_query(query_id: int | str) -> Call[str]:
         "GET",
         f"queries/{segment(required(query_id, 'saved_query'))}",
         base="project",
-        read=lambda reply: str(read_body(reply)["query"]),
+        read=lambda reply: text_of(read_body(reply)["query"]),
         name="read a saved query",
     )
 
@@ -357,7 +378,7 @@ def job(job_id: str) -> Call[dict[str, Any]]:
     user.
     """
     path = f"me/jobs/{segment(required(job_id, 'job_id'))}"
-    return Call("GET", path, read=read_body, name="read a job")
+    return Call("GET", path, read=read_object, name="read a job")
 
 
 def upload(filename: str, content: bytes, fields: Mapping[str, str]) -> Call[str]:
@@ -423,7 +444,10 @@ def _progress(reply: Reply, upload_id: str) -> UploadProgress:
     body = reply.json()
     if reply.status == 400 and "offset" not in body:
         raise RequestRejectedError(reply.status)
-    return UploadProgress(str(body.get("upload_id") or upload_id), int(body["offset"]))
+    offset = int(body["offset"])
+    if offset < 0:
+        raise ValueError("the offset is negative")
+    return UploadProgress(str(body.get("upload_id") or upload_id), offset)
 
 
 def complete_upload(filename: str, upload_id: str, md5: str, fields: Mapping[str, str]) -> Call[str]:
@@ -447,4 +471,5 @@ def complete_upload(filename: str, upload_id: str, md5: str, fields: Mapping[str
 
 def read_job(reply: Reply) -> str:
     """Return the id of the job that a request has started."""
-    return str(read_body(reply)["job"])
+    job = read_body(reply)["job"]
+    return text_of(str(job) if isinstance(job, int) and not isinstance(job, bool) else job)

@@ -10,7 +10,15 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider.amigocloud.api import Location, read_body, read_job, read_part, required
+from airflow_provider.amigocloud.api import (
+    Location,
+    read_body,
+    read_job,
+    read_object,
+    read_part,
+    required,
+    text_of,
+)
 from airflow_provider.amigocloud.values import KEY, read_changes, read_schema
 from airflow_provider.core.http.call import Call, segment
 from airflow_provider.core.http.reply import read_nothing
@@ -95,7 +103,15 @@ def change(dataset: str, action: str, data: list[dict[str, Any]]) -> dict[str, A
 
 def schema(where: Location) -> Call[list[dict[str, Any]]]:
     """Return the request that reads a dataset's fields."""
-    return read_part(where, "schema", list, "read a schema")
+    return read_part(where, "schema", _fields, "read a schema")
+
+
+def _fields(value: Any) -> list[dict[str, Any]]:
+    if not isinstance(value, list) or not all(
+        isinstance(one, dict) and isinstance(one.get("name"), str) for one in value
+    ):
+        raise ValueError("a list of fields with names was expected")
+    return value
 
 
 def create_dataset(name: str, fields: Any) -> Call[dict[str, Any]]:
@@ -111,7 +127,7 @@ def create_dataset(name: str, fields: Any) -> Call[dict[str, Any]]:
         json={"name": required(name, "name"), "schema": msgspec.json.encode(read_schema(fields)).decode()},
         base="project",
         repeatable=False,
-        read=read_body,
+        read=read_object,
         name="create a dataset",
     )
 
@@ -144,9 +160,15 @@ def states(where: Location, after: str, to: str) -> Call[list[str]]:
         f"{where.path}/states",
         base=where.base,
         params={"from": after, "to": to},
-        read=lambda body: [str(one) for one in read_body(body)["states"]],
+        read=lambda reply: _texts(read_body(reply)["states"]),
         name="read a dataset's states",
     )
+
+
+def _texts(value: Any) -> list[str]:
+    if not isinstance(value, list):
+        raise ValueError("a list of texts was expected")
+    return list(map(text_of, value))
 
 
 def export(where: Location, file_format: str) -> Call[str]:

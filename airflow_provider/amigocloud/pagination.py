@@ -18,7 +18,7 @@ from airflow_provider.core.http.call import Call, pairs
 from airflow_provider.core.http.reply import Reply, non_finite_values
 from airflow_provider.core.http.twins import iterate, run
 from airflow_provider.core.redaction import without_query
-from airflow_provider.errors import IncompleteExportError, InputError, RequestRejectedError
+from airflow_provider.errors import IncompleteExportError, InputError, RequestRejectedError, ServerError
 
 Row = dict[str, Any]
 
@@ -69,8 +69,14 @@ class Page(Struct):
     served_at: datetime | None = None
 
     def decoded(self) -> list[Row]:
-        """Return all rows decoded."""
-        return _row_decoder.decode_lines(self.lines())
+        """Return all rows decoded.
+
+        :raises ServerError: when a row is no JSON object.
+        """
+        try:
+            return _row_decoder.decode_lines(self.lines())
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise ServerError(200, "", f"a row cannot be read: {error}") from None
 
     def lines(self) -> bytes:
         """Return the JSON of all rows, a row per line; it is built once."""
@@ -112,6 +118,8 @@ def read_page(reply: Reply) -> Page:
     except msgspec.DecodeError:
         refuse_non_finite(reply.body)
         raise
+    if not reply.body.isascii():
+        reply.body.decode()  # Rows are not decoded here, and must be UTF-8 all the same.
     rows = body.results if body.results is not UNSET else body.data
     if isinstance(rows, UnsetType):
         if body.error_code is not UNSET or body.detail is not UNSET:

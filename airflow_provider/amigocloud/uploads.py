@@ -76,6 +76,10 @@ class Chunks:
         """Take note that the content is sent in one request."""
 
 
+_SPARE_CHUNKS = 10
+"""Maximum requests of an upload beyond twice its chunks: a service that drops them again would never end."""
+
+
 def upload(send: Send, path: str, fields: Mapping[str, str], chunks: Chunks) -> str:
     """Send a file, and return the id of the job that imports it.
 
@@ -113,7 +117,7 @@ def _in_chunks(send: Send, file: IO[bytes], name: str, fields: Mapping[str, str]
     md5, total = _digest(file)
     upload_id = chunks.resume(md5)
     resumed = bool(upload_id)
-    offset = 0
+    offset, left = 0, 2 * (total // CHUNK) + _SPARE_CHUNKS
     while offset < total:
         file.seek(offset)
         call = api.upload_chunk(name, file.read(CHUNK), offset, total, upload_id)
@@ -125,7 +129,8 @@ def _in_chunks(send: Send, file: IO[bytes], name: str, fields: Mapping[str, str]
             chunks.gone(name)
             upload_id, resumed = "", False
             continue
-        if progress.offset == offset:
+        left -= 1
+        if progress.offset == offset or progress.offset > total or not left:
             raise RequestRejectedError(400, "", f"the service accepts no byte after byte {offset} of {total}")
         if progress.upload_id != upload_id:
             upload_id = progress.upload_id

@@ -211,3 +211,11 @@ def test_an_upload_without_progress_ends(sandbox, path, in_chunks):
     sandbox.faults.add("status", path="chunked_upload$", status=200, body=body, times=None)
     with pytest.raises(RequestRejectedError, match="accepts no byte after byte 0"):
         TaskRunner().run(upload(path))
+
+
+@pytest.mark.parametrize("offsets", [[700, 0] * 200, [10**9] * 2, [700] * 2])
+def test_an_upload_that_makes_no_progress_ends(path: str, in_chunks: None, offsets: list[int]) -> None:
+    """The service drops bytes again, claims to have more than there are, or takes no more."""
+    replies = iter(offsets)
+    with pytest.raises(RequestRejectedError, match="accepts no byte after"):
+        uploads.upload(lambda _: api.UploadProgress("u", next(replies)), path, {}, uploads.Chunks())
