@@ -359,10 +359,12 @@ def _joined(params: Params | None) -> dict[str, Any]:
 
 def _page(reply: Reply) -> Page:
     body = read_object(reply)
-    items = body.get("data") or []
-    if not all(isinstance(item, dict) for item in items):
+    items, cursor = body.get("data") or [], (body.get("paging") or {}).get("next_cursor") or ""
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise ValueError("data is not a list of objects")
-    return Page(items, (body.get("paging") or {}).get("next_cursor") or "")
+    if not isinstance(cursor, str):
+        raise ValueError("next_cursor is not a text")
+    return Page(items, cursor)
 
 
 def read_object(reply: Reply) -> dict[str, Any]:

@@ -243,8 +243,16 @@ def delete_things(
             "category[]": category,
         },
         repeatable=repeatable,
+        read=_read_texts,
         name="delete Things",
     )
+
+
+def _read_texts(reply: Reply) -> list[str]:
+    found = reply.json()
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise ValueError("a list of ids was expected")
+    return found
 
 
 def open_query(space: str, aql: str, bind: Mapping[str, Any] | None, batch_size: int, ttl: int) -> Call[Page]:
@@ -289,4 +297,7 @@ def _batch(reply: Reply) -> Page:
     body = read_object(reply)
     if body.get("error"):
         raise ValueError(f"the query failed: {body.get('errorMessage')}")
-    return Page(body.get("result") or [], str(body.get("id") or "") if body.get("hasMore") else "")
+    found = body.get("result") or []
+    if not isinstance(found, list):
+        raise ValueError("the result is no list")
+    return Page(found, str(body.get("id") or "") if body.get("hasMore") else "")
