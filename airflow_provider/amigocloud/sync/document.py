@@ -122,6 +122,7 @@ def _read_change(text: msgspec.Raw, where: str) -> Change:
     shown: dict[str, Any] = {name: pair[1] for name, pair in change.fields.items() if len(pair) == 2}
     fits = (
         change.operation in OPERATIONS
+        and all(len(pair) == 2 for pair in change.fields.values())
         and bool(change.id)
         and (change.operation != DELETE or not change.body)
         and (change.operation != UPDATE or change.body == shown)

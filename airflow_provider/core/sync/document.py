@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import msgspec
 
@@ -16,6 +17,18 @@ class _Failure(msgspec.Struct):
     row: int | str
     key: str
     reasons: list[str]
+
+
+def check_pairs(changes: Iterable[Any]) -> None:
+    """Check that each difference of a plan's changes has an old and a new value.
+
+    :param changes: changes with ``fields``, the pairs by name.
+    :raises ValueError: naming a field that has no such pair.
+    """
+    for change in changes:
+        for name, pair in change.fields.items():
+            if len(pair) != 2:
+                raise ValueError(f"the field {name!r:.60} has not one old and one new value")
 
 
 @dataclass
@@ -61,6 +74,7 @@ class SignedPlan:
                 raise ValueError(f"version {cls.version} is expected")
             counts = given["counts"]
             plan = msgspec.convert(given, cls)
+            check_pairs(getattr(plan, "changes", ()))
             msgspec.convert(given.get("failed", []), list[_Failure])
         except (msgspec.MsgspecError, ValueError, TypeError, KeyError, RecursionError) as error:
             raise InputError(f"{where} is not a plan of this version: {error}") from None

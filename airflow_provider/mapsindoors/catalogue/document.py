@@ -67,7 +67,7 @@ class Plan(SignedPlan):
     @classmethod
     def from_json(cls, data: bytes, where: str) -> Self:
         """Parse a plan, see the base class; a plan of geodata is named as such."""
-        with suppress(msgspec.MsgspecError, RecursionError):
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             given = msgspec.json.decode(data)
             if isinstance(given, dict) and "match_on" in given and "kind" not in given:
                 raise InputError(f"{where} is not a plan of this kind: it is a plan for geodata")

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from airflow_provider.core.input.row_numbers import encode_row_number
 from airflow_provider.core.json_types import Json
+from airflow_provider.core.sync.document import check_pairs
 from airflow_provider.errors import InputError, PlanRejectedError
 from airflow_provider.mapsindoors.geodata.validation import BASE_TYPES
 
@@ -129,9 +130,12 @@ class Plan:
             if given["version"] != VERSION:
                 raise ValueError(f"version {VERSION} is expected")
             plan = msgspec.convert(given, cls)
+            check_pairs(plan.changes)
             for one in plan.changes:
                 if isinstance(one.row, str) and not re.fullmatch(_FILE_ROW, one.row, re.DOTALL):
                     raise ValueError(f"{one.row!r:.60} is no row of a file")
+                if one.base_type not in BASE_TYPES:
+                    raise ValueError(f"{one.base_type!r:.60} is no base type")
             return plan
         except (msgspec.MsgspecError, ValueError, TypeError, KeyError, RecursionError) as error:
             raise InputError(f"{where} is not a plan of this version: {error}") from None
