@@ -109,7 +109,7 @@ def parse_manifest(data: bytes) -> Manifest | None:
             return _of_redshift(msgspec.json.decode(text, type=_Redshift))
         if outline.files is not msgspec.UNSET:
             return _of_own(msgspec.json.decode(text, type=_Own))
-    except msgspec.ValidationError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NoManifestError(str(error)) from None
     return None
 
@@ -219,5 +219,8 @@ def manifest_data(data: bytes) -> dict[str, Any]:
     """
     if parse_manifest(data) is None:
         raise NoManifestError("it is no JSON object with 'files' or 'entries'")
-    found: dict[str, Any] = msgspec.json.decode(data.removeprefix(BOM_UTF8))
+    try:
+        found: dict[str, Any] = msgspec.json.decode(data.removeprefix(BOM_UTF8))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise NoManifestError(str(error)) from None
     return found
