@@ -6,6 +6,7 @@
 # make check  lint, types, and the tests that matter for what has changed
 # make test   lint, types and all tests; also one by one: lint types browser unit contract newest floor system
 # make test-long  the long form of the tests; make soak  a day in two hours; make bench  the comparison in docs
+# make fuzz   coverage-guided fuzzing, ten minutes a target (SECONDS=60 TARGET=ldif for less)
 # make release-check  all of a release but the upload; make pictures  the docs' pictures and the film of the demo
 
 PYTHON ?= python3
@@ -20,6 +21,7 @@ FULL := .venv/.full
 FLOOR := .venv-floor/.ready
 NEWEST := .venv-newest/.ready
 CLUSTER := .venv-cluster/.ready
+FUZZ := .venv-fuzz/.ready
 
 export UV_PYTHON_DOWNLOADS := never
 # The tests start hundreds of processes, each with Airflow: without .pyc files each one would compile it again.
@@ -28,10 +30,10 @@ export GOAL := $(firstword $(MAKECMDGOALS))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup check demo up cluster down browser docs test lint types unit contract floor newest system test-long soak \
-	test-cluster bench release-check constraints pictures clean
+	test-cluster fuzz bench release-check constraints pictures clean
 
 help:
-	@sed -n '1,9s/^# //p' Makefile
+	@sed -n '1,10s/^# //p' Makefile
 
 setup: $(FULL)
 
@@ -119,6 +121,11 @@ soak: $(READY)
 test-cluster: $(CLUSTER)
 	.venv-cluster/bin/pytest -s -v --timeout 900 tests/cluster
 
+# Each target is fuzzed for SECONDS; TARGET=ldif is one of them, by default all. What is found is in build/fuzz.
+fuzz: SECONDS ?= 600
+fuzz: $(FUZZ)
+	.venv-fuzz/bin/python -m tests.fuzz --seconds $(SECONDS) $(if $(TARGET),--target $(TARGET))
+
 # The table of docs/benchmarks.md. The machine must be idle.
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks --write docs/benchmarks.md
@@ -151,6 +158,12 @@ $(CLUSTER): pyproject.toml constraints.txt | $(READY)
 	@$(INSTALL) --python .venv-cluster/bin/python --constraint constraints.txt --editable '.[cluster]'
 	@touch $@
 
+$(FUZZ): pyproject.toml constraints.txt | $(READY)
+	@echo "Building .venv-fuzz"
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-fuzz
+	@$(INSTALL) --python .venv-fuzz/bin/python --constraint constraints.txt --editable '.[fuzz]'
+	@touch $@
+
 define build
 	python=$$($(BIN)/python dev/interpreters.py $(2)) || { [ "$$CI" != true ] || exit 1; exit 0; }; \
 	echo "Building .venv-$(1) with Python $(2)"; \
@@ -170,7 +183,7 @@ endef
 # Update the pins: names and versions of the installed packages, without paths or addresses of this machine.
 PIN := $(BIN)/uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --extra dev pyproject.toml
 constraints: $(READY)
-	$(PIN) --extra bill --extra cluster --extra docs --extra release --universal --python-version 3.11 --upgrade --output-file constraints.txt
+	$(PIN) --extra bill --extra cluster --extra docs --extra fuzz --extra release --universal --python-version 3.11 --upgrade --output-file constraints.txt
 	echo apache-airflow==3.1.8 > .venv/floor.txt
 	$(PIN) --python-version 3.11 --constraint .venv/floor.txt --exclude-newer 2026-03-25 --upgrade \
 		--output-file constraints-floor.txt

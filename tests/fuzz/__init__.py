@@ -1,0 +1,1 @@
+"""Fuzz targets: what the provider reads. ``make fuzz`` searches, the unit tests replay what was found."""

@@ -1,0 +1,12 @@
+"""All fuzz targets by name."""
+
+from __future__ import annotations
+
+from tests.fuzz import documents, files, frames, geometries, ldif, replies
+from tests.fuzz.target import Target
+
+TARGETS: dict[str, Target] = {
+    target.name: target
+    for module in (ldif, geometries, frames, files, documents, replies)
+    for target in module.TARGETS
+}
