@@ -74,10 +74,14 @@ def raise_for(event: dict[str, Any]) -> None:
     kind = getattr(errors, str(event.get("type")), None)
     if not (isinstance(kind, type) and issubclass(kind, ProviderError)):
         kind = ProviderError
-    error = kind(*event.get("args", ()))
+    try:
+        error = kind(*event.get("args", ()))
+    except (TypeError, ValueError):  # The event is of another version.
+        error = ProviderError("the trigger failed with an error that this version cannot read")
     if isinstance(error, ApiError):
         error.request = str(event.get("request", ""))
         error.retry_after = event.get("retry_after")
     if isinstance(error, (InputError, PartialWriteError, VerificationError)):
-        error.total = max(error.total, int(event.get("total") or 0))
+        total = event.get("total")
+        error.total = max(error.total, total if isinstance(total, int) else 0)
     raise error

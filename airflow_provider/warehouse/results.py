@@ -90,14 +90,14 @@ def read_results(parts: Any) -> tuple[list[PartResult], list[str]]:
     for number, result in enumerate(parts):
         try:
             found.append(msgspec.convert(result, PartResult))
-        except msgspec.ValidationError as error:
+        except (msgspec.ValidationError, UnicodeEncodeError) as error:
             problems.append(_unreadable(number, result, error))
     if not found and not problems:
         problems.append("'parts' is empty: no task has exported a part")
     return sorted(found, key=lambda result: (result.part or 0, result.uri)), problems
 
 
-def _unreadable(number: int, result: Any, error: msgspec.ValidationError) -> str:
+def _unreadable(number: int, result: Any, error: Exception) -> str:
     place = f"'parts', item {number}"
     if result is None:
         return f"{place} is None: its task failed, was skipped, or returns nothing"

@@ -7,6 +7,7 @@ state store (Airflow 3.3) holds the number of complete parts, and where to resum
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -110,7 +111,7 @@ class Checkpoint:
 
         for number in range(self.saved.parts):
             with open_source(self._part(number), "part of an export") as file:
-                text = gzip.decompress(file.read())
+                text = _unpacked(file.read())
             rows = [Raw(line) for line in text.split(b"\n")]
             saved = self.saved
             yield Page(rows, None, saved.count, saved.limit, saved.columns, text, saved.served_at)
@@ -192,7 +193,7 @@ class Checkpoint:
             return None
         try:
             saved = msgspec.convert(self._store.get(_STORE_KEY), SavedPages)
-        except msgspec.ValidationError:
+        except (msgspec.ValidationError, UnicodeEncodeError):
             return None
         if saved.request == self._request:
             return saved
@@ -203,6 +204,17 @@ class Checkpoint:
 
     def _part(self, number: int) -> str:
         return f"{self._folder(self._request)}/{number:05d}.jsonl.gz"
+
+
+def _unpacked(data: bytes) -> bytes:
+    """Return the rows of a part.
+
+    :raises IncompleteExportError: when it is damaged; the next attempt starts over.
+    """
+    try:
+        return gzip.decompress(data)
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise IncompleteExportError(f"a saved part of the export is damaged: {error}") from None
 
 
 class NoCheckpoint(Checkpoint):

@@ -265,6 +265,10 @@ class WatermarkStore:
 
     def load(self) -> tuple[Any, frozenset[str]]:
         """Return the watermark and the marks; None and no marks when none is stored."""
+        with self._watermark.readable():
+            return self._load()
+
+    def _load(self) -> tuple[Any, frozenset[str]]:
         start = self._watermark.start()
         watermark = start.get("watermark")
         if watermark is not None and is_ahead(watermark, self._column):
@@ -287,7 +291,8 @@ class WatermarkStore:
         store = self._watermark.store
         if store is None or increment.watermark is None:
             return
-        turn = 1 - int(self._watermark.start().get("turn", 1))
+        with self._watermark.readable():
+            turn = 1 - int(self._watermark.start().get("turn", 1))
         marks = increment.marks()
         chunks = [marks[at : at + _CHUNK] for at in range(0, len(marks), _CHUNK)]
         for n, chunk in enumerate(chunks):

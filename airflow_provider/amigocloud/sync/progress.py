@@ -26,8 +26,10 @@ class Progress:
         self._request = fingerprint(request)
         stored = self._store.get(_STORE_KEY) if self._store is not None else None
         known = stored if isinstance(stored, dict) and stored.get("request") == self._request else {}
-        self.job: str | None = known.get("job") or None
-        self.written: dict[str, int] = dict(known.get("written") or {})
+        job, written = known.get("job"), known.get("written")
+        self.job: str | None = job if isinstance(job, str) and job else None
+        counts = written.items() if isinstance(written, dict) else ()
+        self.written: dict[str, int] = {name: count for name, count in counts if isinstance(count, int)}
 
     def log_earlier(self) -> None:
         """Log what earlier attempts have written."""

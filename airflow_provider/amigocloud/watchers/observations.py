@@ -105,10 +105,19 @@ class ObservedState:
     def adopt(self, state: Any) -> None:
         """Continue with a stored state; what this watcher has observed itself no longer counts."""
         stored = state if isinstance(state, dict) else {}
-        self.jobs: dict[str, Mapping[str, Any]] = dict(stored.get("jobs", {}))
-        self._master: str | None = stored.get("master")
-        self._datasets = frozenset(stored["datasets"]) if "datasets" in stored else None
-        self._recent: dict[str, None] = dict.fromkeys(stored.get("recent", ()))
+        jobs, master, recent = stored.get("jobs"), stored.get("master"), stored.get("recent")
+        jobs = jobs if isinstance(jobs, dict) else {}
+        self.jobs: dict[str, Mapping[str, Any]] = {
+            job: event for job, event in jobs.items() if isinstance(event, dict)
+        }
+        self._master: str | None = master if isinstance(master, str) else None
+        datasets = stored.get("datasets")
+        are_ids = isinstance(datasets, list) and all(isinstance(one, int) for one in datasets)
+        self._datasets: frozenset[int] | None = frozenset(datasets) if datasets and are_ids else None
+        if datasets == []:
+            self._datasets = frozenset()
+        keys = recent if isinstance(recent, list) else []
+        self._recent: dict[str, None] = dict.fromkeys(key for key in keys if isinstance(key, str))
         self._polled: tuple[str, float] = ("", 0.0)
         self._has_changed = False
 

@@ -53,11 +53,15 @@ class Submission:
         self._max_tries: int | None = getattr(context["ti"], "max_tries", None)
         unrecorded = self._max_tries is not None and stored.get("taken_by") == self._max_tries
         self.is_known = same and (unrecorded or not stored.get("closed"))
-        self.remote_id: str | None = stored.get("remote_id") if self.is_known else None
+        remote_id = stored.get("remote_id")
+        remote_id = remote_id if isinstance(remote_id, str) else None
+        self.remote_id: str | None = remote_id if self.is_known else None
         self.note: Any = stored.get("note") if self.is_known else None
-        self.earlier_id: str | None = None if self.is_known else stored.get("remote_id")
+        self.earlier_id: str | None = None if self.is_known else remote_id
         self.earlier_was_same = same
-        self.generation = int(stored.get("generation", -1)) + (0 if self.is_known else 1)
+        generation = stored.get("generation", -1)
+        self.generation = generation if isinstance(generation, int) else -1
+        self.generation += 0 if self.is_known else 1
 
     @property
     def remembers(self) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.state.identity import fingerprint, task_identity, without_expiry
-from airflow_provider.errors import InputError
+from airflow_provider.errors import InputError, ProviderError
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
@@ -56,8 +57,24 @@ class Watermark:
     def start(self) -> dict[str, Any]:
         """Return the state from which this run starts; empty when there is none."""
         known = self._read(self.store)
-        found: dict[str, Any] = known.get("start" if known.get("run") == self._run else "latest") or {}
-        return found
+        found = known.get("start" if known.get("run") == self._run else "latest")
+        return found if isinstance(found, dict) else {}
+
+    @contextmanager
+    def readable(self) -> Iterator[None]:
+        """Within the block, which reads the state, raise an error that says what to do about a damaged one.
+
+        :raises InputError: naming the state.
+        """
+        try:
+            yield
+        except ProviderError:
+            raise
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            raise InputError(
+                f"the stored state '{self._name}' cannot be read ({type(error).__name__}); delete it from the"
+                " state of the asset and of the task, and the export starts over"
+            ) from None
 
     def move(self, state: Mapping[str, Any]) -> None:
         """Store the state from which the next run starts, together with this run's own start."""

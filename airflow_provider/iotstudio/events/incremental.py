@@ -58,9 +58,10 @@ class EventsWatermark(HistoryWatermark):
         span = self._span = super().span(requested)
         self._first = span.start
         if self._until is not None:
-            state = self._watermark.start()
-            self._first = _parse(state.get("first", _format(span.start)))
-            self._known = self._load_things(state)
+            with self._watermark.readable():
+                state = self._watermark.start()
+                self._first = _parse(state.get("first", _format(span.start)))
+                self._known = self._load_things(state)
         return span
 
     def starts(self, thing_ids: Iterable[str]) -> dict[str, datetime | None]:

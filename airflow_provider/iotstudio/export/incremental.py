@@ -74,6 +74,10 @@ class HistoryWatermark:
 
         :param requested: its start applies to the first run; its end to each run that has not succeeded yet.
         """
+        with self._watermark.readable():
+            return self._stored_span(requested)
+
+    def _stored_span(self, requested: Span) -> Span:
         if self._exported:
             return self._span_of_cleared_run()
         state = self._watermark.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -101,6 +102,11 @@ class Increment:
         self._future = 0
         self._read: dict[bytes, tuple[datetime, bool]] = {}
         self._own = progress.watermark.done() if progress else {}
+        with progress.watermark.readable() if progress else nullcontext():
+            self._read_state(since)
+
+    def _read_state(self, since: datetime | None) -> None:
+        progress = self._progress
         state = self._own or self._start()
         self.since = _moment(state.get("since")) or since
         self._until = _moment(state.get("until"))

@@ -80,3 +80,9 @@ def test_a_shortened_list_says_how_many_are_not_shown() -> None:
     shown = [line for line in lines if line.startswith("  - row")]
     assert 5 <= len(shown) <= 20
     assert lines[-1] == f"  - and {5000 - len(shown)} more"
+
+
+@pytest.mark.parametrize("args", [None, 5, [1, 2, 3, 4, 5]])
+def test_an_error_that_cannot_be_made_again_is_one_of_the_provider(args: object) -> None:
+    with pytest.raises(errors.ProviderError, match="cannot read"):
+        raise_for({"status": "error", "type": "TransportError", "args": args, "total": "many"})

@@ -72,3 +72,17 @@ def test_without_stores_there_is_no_watermark_and_a_log_line(caplog: pytest.LogC
 def test_it_needs_one_asset() -> None:
     with pytest.raises(InputError, match="needs one outlet asset, .* the task has 2"):
         Watermark({}, ["a", "b"], "everything", LOG, name="w", argument="incremental")  # type: ignore[arg-type]
+
+
+def test_a_damaged_state_is_an_error_that_names_it_and_says_what_to_do() -> None:
+    stores = Stores()
+    stores.run("1").move({"until": 5})
+    said = "stored state 'w' cannot be read .KeyError.; delete it"
+    with pytest.raises(InputError, match=said), stores.run("2").readable():
+        stores.run("2").start()["turn"]
+
+
+def test_a_state_that_is_no_object_counts_as_none() -> None:
+    stores = Stores()
+    stores.run("1").move(["until"])  # type: ignore[arg-type]
+    assert stores.run("2").start() == {}

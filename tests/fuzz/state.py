@@ -1,0 +1,176 @@
+"""Fuzz targets of what comes back: values of state stores, events of triggers, parts of plans from XCom."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+from airflow_provider.amigocloud.export.checkpoint import Checkpoint
+from airflow_provider.amigocloud.export.incremental import WatermarkStore
+from airflow_provider.amigocloud.export.parts.part import read_part
+from airflow_provider.amigocloud.sync.progress import Progress
+from airflow_provider.amigocloud.watchers.observations import EventObservation, ObservedState
+from airflow_provider.core.state.submission import Submission
+from airflow_provider.core.state.watermark import Watermark
+from airflow_provider.core.trigger_events import raise_for
+from airflow_provider.errors import ProviderError
+from airflow_provider.iotstudio.events.incremental import EventsWatermark
+from airflow_provider.iotstudio.export.history import Span
+from airflow_provider.iotstudio.export.incremental import HistoryWatermark
+from airflow_provider.leanix.runs.shrink_guard import LastItemCount
+from airflow_provider.leanix.sync_log.increment import Increment
+from airflow_provider.leanix.sync_log.increment import Progress as SyncLogProgress
+from tests.fuzz.mutations import mutate_json
+from tests.fuzz.target import Target
+
+_LOG = logging.getLogger("airflow_provider.fuzz")
+_LOG.disabled = True
+_REQUEST = "request"
+
+
+class _Store:
+    """State store in which each name has the same value."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def get(self, _: str, default: Any = None) -> Any:
+        """Return the value."""
+        return default if self.value is None else json.loads(json.dumps(self.value))
+
+    def set(self, _: str, value: Any, **__: Any) -> None:
+        """Check that a value is JSON."""
+        json.dumps(value)
+
+    def delete(self, _: str) -> None:
+        """Delete nothing."""
+
+
+class _Stores:
+    def __init__(self, value: Any) -> None:
+        self.store = _Store(value)
+
+    def __getitem__(self, _: Any) -> _Store:
+        return self.store
+
+
+def _context(value: Any) -> dict[str, Any]:
+    ti = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1, max_tries=1, try_number=1)
+    return {"ti": ti, "task_state_store": _Store(value), "asset_state_store": _Stores(value)}
+
+
+def _named(value: Any, **fields: Any) -> Any:
+    """Return a stored value with the fingerprints by which its reader knows it."""
+    return {**value, **fields} if isinstance(value, dict) else value
+
+
+def _state(data: bytes) -> None:
+    """Give a stored value to each class that reads one."""
+    value = _json(data)
+    for step in _STEPS:
+        try:
+            step(value)
+        except ProviderError:
+            continue
+
+
+def _submission(value: Any) -> None:
+    from airflow_provider.core.state.identity import fingerprint
+
+    known = _named(value, request=fingerprint(_REQUEST))
+    for given in (value, known):
+        found = Submission(_context(given), _REQUEST, _LOG)
+        repr(found.marker)
+        found.created("id", found.note)
+        found.finished()
+
+
+def _checkpoint(value: Any) -> None:
+    Checkpoint(_Store(value), "/nowhere/out.jsonl", {}, _LOG)
+
+
+def _progress(value: Any) -> None:
+    from airflow_provider.core.state.identity import fingerprint
+
+    found = Progress(_context(_named(value, request=fingerprint(_REQUEST))), _REQUEST, _LOG)
+    found.log_earlier()
+    found.ended({"create": 1})
+
+
+def _item_count(value: Any) -> None:
+    from airflow.sdk import Asset
+
+    found = LastItemCount(_context(value), [Asset("a")], "c")
+    found.raise_if_shrunk(10, 0.5)
+    found.record(10)
+
+
+def _watcher(value: Any) -> None:
+    state = ObservedState(("*",), None, value)
+    state.events(EventObservation("project:process_file_started", {"job": "1", "dataset_id": 1}, "m"), 1.0)
+    json.dumps(state.changed_state())
+
+
+def _mark(value: Any, source: Any, name: str) -> tuple[dict[str, Any], Watermark]:
+    from airflow_provider.core.state.identity import fingerprint
+
+    context = _context(_named(value, source=fingerprint(source)))
+    return context, Watermark(context, ["asset"], source, _LOG, name=name, argument="incremental")
+
+
+def _dataset_mark(value: Any) -> None:
+    from airflow_provider.core.state.identity import fingerprint
+
+    source = {"column": "updated"}
+    context = _context(_named(value, source=fingerprint(source)))
+    WatermarkStore(context, ["asset"], source, _LOG).load()  # type: ignore[list-item]
+
+
+def _marks(value: Any) -> None:
+    for kind in (HistoryWatermark, EventsWatermark):
+        _, watermark = _mark(value, "things", "state")
+        kind(watermark, _LOG, timedelta(days=1)).span(Span())
+
+
+def _sync_log(value: Any) -> None:
+    from airflow_provider.core.state.identity import fingerprint
+
+    context = _context(_named(value, source=fingerprint("all")))
+    Increment(None, SyncLogProgress(context, ["asset"], "all", _LOG), _LOG)
+
+
+_STEPS = (_submission, _checkpoint, _progress, _item_count, _watcher, _dataset_mark, _marks, _sync_log)
+
+
+def _event(data: bytes) -> None:
+    """Raise the error that a trigger's event carries."""
+    value = _json(data)
+    if isinstance(value, dict):
+        raise_for(_named(value, status="error"))
+
+
+def _part(data: bytes) -> None:
+    """Read a part of a planned export, as XCom returns it."""
+    repr(read_part(_json(data)).label)
+
+
+def _json(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        return data.decode("utf-8", "replace")
+
+
+def _target(name: str, run: Any, *instrumented: str) -> Target:
+    modules = tuple(f"airflow_provider.{one}" for one in instrumented)
+    return Target(name, run, modules, mutate=mutate_json, max_bytes=30_000)
+
+
+TARGETS = [
+    _target("state", _state, "core.state", "amigocloud", "iotstudio", "leanix"),
+    _target("event", _event, "core.trigger_events", "errors"),
+    _target("part", _part, "amigocloud.export.parts", "core.files.paths.parts"),
+]
