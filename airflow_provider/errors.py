@@ -1,7 +1,8 @@
 """Exceptions of the provider, all below :class:`ProviderError`.
 
 Messages never hold a credential: text from outside passes :mod:`airflow_provider.core.redaction` before it
-becomes part of an exception.
+becomes part of an exception. Nor do they hold control characters, whatever a service or a row has sent: a
+terminal would obey them, and a line break would look like a further line of the log.
 """
 
 from __future__ import annotations
@@ -38,9 +39,26 @@ def cut(text: str, longest: int = MAX_LINE) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
+def one_line(text: str) -> str:
+    """Return a text as one harmless line of a log: control and direction characters become visible escapes.
+
+    Airflow's UI folds log lines from a marker of a group on, wherever it stands in a line, so markers are
+    broken up.
+
+    :param text: any text, perhaps hostile.
+    """
+    if not text.isprintable():
+        text = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+    return re.sub(_GROUP, ": :", text) if "::" in text else text
+
+
+_GROUP = r"::(?=(?:end)?group::)"
+
+
 def _capped(text: str, longest: int = _MAX_ALONE) -> str:
-    """Return a message with each line and the whole of limited length."""
-    text = "\n".join(cut(line, longest) for line in text.split("\n"))
+    """Return a message with each line and the whole of limited length, without control characters."""
+    # Texts from outside are one line each before they become part of a message of several lines.
+    text = "\n".join(one_line(cut(line, longest)) for line in text.split("\n"))
     data = text.encode("utf-8", "replace")
     return text if len(data) <= MAX_BYTES else f"{data[: MAX_BYTES - 3].decode('utf-8', 'ignore')}…"
 
@@ -59,7 +77,7 @@ def _samples(items: Sequence[str], limit: int) -> Sequence[str]:
     first: list[str] = []
     rest: list[str] = []
     for item in items:
-        kind = " ".join(re.sub(_ROW, "", item, count=1).split(" ", 4)[:4])
+        kind = " ".join(re.sub(_ROW, "", cut(item), count=1).split(" ", 4)[:4])
         counts[kind] = counts.get(kind, 0) + 1
         (first if counts[kind] <= _SAMPLES else rest).append(item)
     return [*first, *rest]
@@ -67,9 +85,9 @@ def _samples(items: Sequence[str], limit: int) -> Sequence[str]:
 
 def _bullets(heading: str, items: Sequence[str], limit: int, total: int) -> str:
     """Return a list for a message: as many items as there is room for, then the number of the others."""
-    lines, room = [cut(heading)], MAX_BYTES - 2 * MAX_LINE
+    lines, room = [one_line(cut(heading))], MAX_BYTES - 2 * MAX_LINE
     for item in items[:limit]:
-        line = f"  - {cut(item)}"
+        line = f"  - {cut(one_line(cut(item)))}"
         room -= len(line.encode("utf-8", "replace")) + 1
         if room < 0:
             break
@@ -82,7 +100,7 @@ class ProviderError(Exception):
     """The base of every error that this provider raises on purpose."""
 
     def __str__(self) -> str:
-        return _capped(super().__str__())
+        return _capped(one_line(super().__str__()))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({cut(str(self), _MAX_ALONE)!r})"
@@ -107,8 +125,8 @@ class InputError(ProviderError, ValueError):
 
     def __str__(self) -> str:
         if self.total == 1:
-            problem = _capped(self.problems[0])
-            return f"{cut(self.subject)}: {problem}" if self.subject else problem
+            problem = _capped(one_line(self.problems[0]))
+            return f"{one_line(cut(self.subject))}: {problem}" if self.subject else problem
         heading = f"{self.total} problems in {self.subject or 'the input'}:"
         return _bullets(heading, _samples(self.problems, self.SHOWN), self.SHOWN, self.total)
 
@@ -153,7 +171,7 @@ class ApiError(ProviderError):
     def __str__(self) -> str:
         head = f"{cut(self.request)} answered {self.status}" if self.request else f"HTTP {self.status}"
         said = ": ".join(part for part in (self.code, self.message) if part)
-        text = f"{head}: {said}" if said else head
+        text = one_line(f"{head}: {said}" if said else head)
         advice = f"it asks to wait {_seconds(self.retry_after)} s" if self.retry_after else self.advice
         return f"{_capped(text)} ({advice})" if advice else _capped(text)
 
@@ -254,7 +272,7 @@ class RunFailedError(ProviderError):
         self.reason = reason
 
     def __str__(self) -> str:
-        text = f"run {self.run_id} ended as {self.status}"
+        text = one_line(f"run {self.run_id} ended as {self.status}")
         return _capped(f"{text}: {self.reason}" if self.reason else text, MAX_LINE)
 
 
@@ -262,8 +280,8 @@ class RunTimeoutError(RunFailedError):
     """A run was not finished when the task stopped waiting for it; it may still finish on the service."""
 
     def __str__(self) -> str:
-        text = f"run {self.run_id} timed out, its last status is {self.status}"
-        return f"{text}: {self.reason}" if self.reason else text
+        text = one_line(f"run {self.run_id} timed out, its last status is {self.status}")
+        return _capped(f"{text}: {self.reason}" if self.reason else text)
 
 
 class IncompleteExportError(ProviderError):
@@ -315,6 +333,6 @@ class VerificationError(ProviderError):
 
     def __str__(self) -> str:
         if self.total == 1:
-            return _capped(self.differences[0])
+            return _capped(one_line(self.differences[0]))
         heading = f"{self.total} values are not as written:"
         return _bullets(heading, self.differences, self.SHOWN, self.total)

@@ -15,6 +15,7 @@ from airflow_provider.errors import (
     NotFoundError,
     RunFailedError,
     RunTimeoutError,
+    one_line,
 )
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.conditions import filter_problems, query_filters, require_name
@@ -73,7 +74,7 @@ def submit(
         more newer requests exist than the service retains.
     """
     if submission.remote_id:
-        hook.log.info("%s was requested by an earlier attempt: %s", request, submission.remote_id)
+        hook.log.info("%s was requested by an earlier attempt: %s", request, one_line(submission.remote_id))
         return submission.remote_id
     attempted_before = submission.is_known
     if not attempted_before:
@@ -103,7 +104,7 @@ def _send(hook: IoTStudioHook, submission: Submission, request: ActionRequest, k
 
 
 def _resume(hook: IoTStudioHook, submission: Submission, request: ActionRequest, action_id: str) -> str:
-    hook.log.info("%s was requested already, though no response arrived: %s", request, action_id)
+    hook.log.info("%s was requested already, though no response arrived: %s", request, one_line(action_id))
     submission.created(action_id)
     return action_id
 

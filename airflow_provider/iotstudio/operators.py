@@ -15,6 +15,7 @@ from airflow_provider.core.input.conditions import raise_problems
 from airflow_provider.core.input.scalars import Scalar, read_scalars
 from airflow_provider.core.pages.links import ReportLink
 from airflow_provider.core.polling import clock, wait_for
+from airflow_provider.errors import one_line
 from airflow_provider.iotstudio import DEFAULT_CONN_ID
 from airflow_provider.iotstudio.actions import (
     INITIAL_STATUS,
@@ -171,7 +172,9 @@ class IoTStudioWritePropertiesOperator(RowOperator):
 
     def _log_plan(self, plan: WritePlan) -> None:
         if plan.left_out:
-            self.log.info("Columns of the Things export are not written: %s", ", ".join(plan.left_out))
+            self.log.info(
+                "Columns of the Things export are not written: %s", one_line(", ".join(plan.left_out))
+            )
         if plan.empty_rows:
             self.log.info("%d rows have no values and write nothing", plan.empty_rows)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider.core.files.csv_reader import detect_encoding
 from airflow_provider.core.input.values import UnreadableValueError, ValueReader, is_missing
 from airflow_provider.core.redaction import shown_path
-from airflow_provider.errors import InputError, shorten
+from airflow_provider.errors import InputError, one_line, shorten
 from airflow_provider.leanix.api import KEY_FIELDS, REQUIRED_FIELDS
 
 if TYPE_CHECKING:
@@ -59,7 +59,10 @@ def read_configurations(source: Any, log: Logger | None = None) -> tuple[list[di
             problems += [f"{error.subject or label}: {problem}" for problem in error.problems]
     problems += _repeated(found)
     if left_out and log is not None:
-        log.info("Files that are no configurations are left out: %s", ", ".join(shorten(left_out, _NAMED)))
+        log.info(
+            "Files that are no configurations are left out: %s",
+            one_line(", ".join(shorten(left_out, _NAMED))),
+        )
     if not found and not problems:
         problems.append("has no configuration; each must be a JSON object, or the path of a file")
     if problems:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.polling import clock
 from airflow_provider.core.sensor import PollSensor
+from airflow_provider.errors import one_line
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class MapsIndoorsGeodataSensor(PollSensor):
             if found:
                 self._resolve(hook)
         for mismatch in found[:5]:
-            self.log.info("Not yet: %s", mismatch)
+            self.log.info("Not yet: %s", one_line(mismatch))
         return None if found else {"matched": len(rows)}
 
     def _match_on(self) -> str:

@@ -15,7 +15,7 @@ from airflow_provider.amigocloud.export.keyset import literal
 from airflow_provider.amigocloud.pagination import NUMBER_TYPES, Page, quoted_name
 from airflow_provider.core.input.values import shown
 from airflow_provider.core.state.watermark import Watermark
-from airflow_provider.errors import InputError
+from airflow_provider.errors import InputError, one_line
 
 if TYPE_CHECKING:
     from airflow.sdk import Asset
@@ -129,7 +129,7 @@ class Increment:
         log.warning(
             "%d rows have a value of '%s' after the service's time %s, up to %s: the watermark stays at %s."
             " They are exported, and read again until that time is over",
-            *(count, self.column, self._now.isoformat(sep=" "), latest, self.watermark),
+            *(count, self.column, self._now.isoformat(sep=" "), one_line(latest), self.watermark),
         )
 
     def marks(self) -> list[str]:

@@ -14,6 +14,7 @@ from airflow_provider.errors import (
     NotFoundError,
     PermissionDeniedError,
     TransportError,
+    one_line,
 )
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def save_photo(hook: AmigoCloudHook, of: Photo, uri: str) -> Saved | None:
         except TransportError as error:
             if not attempts_left:
                 raise
-            hook.log.warning("%s; retrying the download of photo %s", error, of.id)
+            hook.log.warning("%s; retrying the download of photo %s", error, one_line(of.id))
     return None
 
 

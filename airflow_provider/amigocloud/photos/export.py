@@ -21,7 +21,7 @@ from airflow_provider.amigocloud.photos.index import COLUMNS, PhotoIndex, read_r
 from airflow_provider.core.files.manifest import PROGRESS_SECONDS, manifest
 from airflow_provider.core.reports.report import Report, observed_lines
 from airflow_provider.core.state.identity import fingerprint
-from airflow_provider.errors import IncompleteExportError, InputError
+from airflow_provider.errors import IncompleteExportError, InputError, one_line
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
@@ -206,7 +206,7 @@ class PhotoExport:
             self._log.warning(
                 "%d photos are listed, but the service has no file for them: %s%s; the next export asks"
                 " again",
-                *(self._missing_count, ", ".join(self._missing), more),
+                *(self._missing_count, one_line(", ".join(self._missing)), more),
             )
         file, rows = write_rows(f"{self._folder}{LIST}", observed_lines(index.rows(), self._report))
         for number in range(self._number):

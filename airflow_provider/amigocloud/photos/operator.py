@@ -86,7 +86,7 @@ class AmigoCloudExportPhotosOperator(BaseOperator):
         from airflow_provider.core.reports.report import Subject, open_report
         from airflow_provider.core.reports.rows import Focus
         from airflow_provider.core.state.identity import task_identity
-        from airflow_provider.errors import InputError
+        from airflow_provider.errors import InputError, cut, one_line
 
         dataset = self._check_arguments()
         folder = f"{self.output_path.rstrip('/')}/"
@@ -100,7 +100,8 @@ class AmigoCloudExportPhotosOperator(BaseOperator):
             galleries = list(read_galleries(hook, dataset))
             if not galleries:
                 raise InputError(f"dataset {dataset} has no gallery", "dataset")
-            self.log.info("Reading the photos of %s", ", ".join(f"'{one.name}'" for one in galleries))
+            names = ", ".join(f"'{cut(one_line(one.name))}'" for one in galleries)
+            self.log.info("Reading the photos of %s", names)
             concurrency = cast("int", self.concurrency)
             identity = task_identity(cast("Any", context))
             export = PhotoExport(hook, dataset, folder, identity, concurrency, self.log, report)

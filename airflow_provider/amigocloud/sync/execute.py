@@ -23,6 +23,7 @@ from airflow_provider.errors import (
     PlanRejectedError,
     RequestRejectedError,
     RunFailedError,
+    one_line,
     shorten,
 )
 
@@ -201,7 +202,9 @@ class Execution:
             if len(left) == 1:
                 self._fail(left[0], reason)
                 continue
-            self._log.warning("A change set of %d rows was rejected; halving it: %s", len(left), reason)
+            self._log.warning(
+                "A change set of %d rows was rejected; halving it: %s", len(left), one_line(reason)
+            )
             part += 1
             half = [(part, n) for n in left[: len(left) // 2]]
             self._store.db.executemany("UPDATE changes SET batch = ? WHERE n = ?", half)

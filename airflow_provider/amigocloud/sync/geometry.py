@@ -47,7 +47,10 @@ _DEPTHS = {
 
 _Z, _M, _WITH_SRID = 0x80000000, 0x40000000, 0x20000000
 _HEX = re.compile(r"(?:\\x|0x)?((?:[0-9a-fA-F]{2}){5,})")
-_WKT = re.compile(r"\s*(?:SRID\s*=\s*(\d+)\s*;)?\s*([A-Z]+?)\s*(ZM|Z|M)?\s*(EMPTY|\(.*\))\s*", re.I | re.S)
+# Blanks are never given back, so that a text of them is read in linear time.
+_WKT = re.compile(
+    r"\s*+(?:SRID\s*=\s*(\d+)\s*;)?\s*([A-Z]+?)\s*+(ZM|Z|M)?\s*+(EMPTY|\(.*\))\s*", re.I | re.S
+)
 _POSITION = re.compile(r"(?<![-+0-9.eE])[-+0-9.eE]+(?:\s+[-+0-9.eE]+)+")
 _MAX_DEPTH = 20
 _NO_WKB = "is no EWKB of a point, a line, a polygon, several of them, or a collection"
@@ -158,7 +161,7 @@ def fitted(shape: Geometry, declared: str) -> Geometry:
     :param declared: the type of the field, such as ``MULTIPOLYGON`` or ``POINTZ``; empty for any.
     :raises UnreadableValueError: when it is of another type.
     """
-    match = re.fullmatch(r"\s*([A-Z]+?)\s*(ZM|Z|M)?\s*", declared.upper())
+    match = re.fullmatch(r"([A-Z]+?)\s*+(ZM|Z|M)?", declared.upper().strip())
     kind = _BY_UPPER.get(match[1]) if match else None
     if match is None or kind is None:
         return shape

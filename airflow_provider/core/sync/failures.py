@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from airflow_provider.core.files.atomic import AtomicFile
 from airflow_provider.core.input.row_numbers import encode_row_number
 from airflow_provider.core.json_types import Json
+from airflow_provider.errors import one_line
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
@@ -29,7 +30,8 @@ def report_failed(failed: Iterable[Json], count: int, beside: str | None, log: L
 
     path = f"{beside}.failed.jsonl" if beside and count else ""
     for failure in islice(failed, MAX_LOGGED if path else None):
-        log.warning("Row %s (%s) left out: %s", failure["row"], failure["key"], "; ".join(failure["reasons"]))
+        parts = (failure["row"], failure["key"], "; ".join(failure["reasons"]))
+        log.warning("Row %s (%s) left out: %s", *(one_line(str(part)) for part in parts))
     if path:
         encode = msgspec.json.Encoder(enc_hook=encode_row_number).encode
         with AtomicFile(path) as out:

@@ -13,7 +13,7 @@ from airflow_provider.core.input.conditions import list_problems, raise_problems
 from airflow_provider.core.input.scalars import read_scalars
 from airflow_provider.core.reports.report import open_report
 from airflow_provider.core.state.watermark import Watermark
-from airflow_provider.errors import ApiError, InputError, NotFoundError
+from airflow_provider.errors import ApiError, InputError, NotFoundError, one_line
 from airflow_provider.iotstudio.conditions import incremental_problems
 from airflow_provider.iotstudio.events.fleet import Fleet, fleet_problems
 from airflow_provider.iotstudio.events.incremental import STATE, EventsWatermark
@@ -201,7 +201,7 @@ class _Things:
                 "%d of %d Things are gone, or do not have the event: %s",
                 len(self._missing),
                 len(self._ids),
-                ", ".join(sorted(self._missing)[:10]),
+                one_line(", ".join(sorted(self._missing)[:10])),
             )
         if self._rolled_off:
             self._hook.log.warning(
@@ -209,7 +209,7 @@ class _Things:
                 " older ones are gone: %s",
                 len(self._rolled_off),
                 f" since {span.start}" if span.start else "",
-                ", ".join(sorted(self._rolled_off)[:10]),
+                one_line(", ".join(sorted(self._rolled_off)[:10])),
             )
         counts = {
             "things": len(self._ids),

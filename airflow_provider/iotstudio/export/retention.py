@@ -6,6 +6,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider.errors import one_line
 from airflow_provider.iotstudio import api
 
 if TYPE_CHECKING:
@@ -68,6 +69,6 @@ class Retention:
             len(found),
             things,
             start,
-            found[0][1] or "no time at all",
+            one_line(found[0][1] or "no time at all"),
         )
         return {"retention": {"start": start, "things": len(found), "kept_from": dict(found[:MAX_REPORTED])}}

@@ -22,6 +22,7 @@ from airflow_provider.errors import (
     ServerError,
     TransportError,
     VerificationError,
+    one_line,
 )
 from airflow_provider.iotstudio.equality import same_value
 from airflow_provider.iotstudio.hooks import MAY_BE_STORED, IoTStudioHook, may_be_stored
@@ -181,7 +182,7 @@ class PropertyWriter:
     def _log_all(self, lines: list[str]) -> list[str]:
         """Log every line, because an error shows the first lines only; return the lines."""
         for line in lines:
-            self.hook.log.error("%s", line)
+            self.hook.log.error("%s", one_line(line))
         return lines
 
     def _failure_lines(self, failures: Sequence[WriteFailure]) -> list[str]:
@@ -253,7 +254,7 @@ class _SimilarNames:
             if (hint := nearest(name, known)) and (name, hint) not in self._warned:
                 self._warned.add((name, hint))
                 self._hook.log.warning(
-                    "Thing %s does not declare the property %r%s", write.thing_id, name[:60], hint
+                    "Thing %s does not declare the property %r%s", one_line(write.thing_id), name[:60], hint
                 )
 
     def read_and_check(self, writes: Sequence[Write]) -> None:

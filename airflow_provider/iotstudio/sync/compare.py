@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.input.problems import nearest
 from airflow_provider.core.json_types import Json
-from airflow_provider.errors import InputError, PermissionDeniedError, ServerError
+from airflow_provider.errors import InputError, PermissionDeniedError, ServerError, one_line
 from airflow_provider.iotstudio.sync.document import Change, Plan, description_hash
 from airflow_provider.iotstudio.sync.rows import DesiredThing, RowReader
 from airflow_provider.iotstudio.sync.titles import Titles, near
@@ -176,7 +176,8 @@ class Comparison:
             return ""
         problem = self._titles.rename_problem(row)
         if problem and self._titles.was_doubled(row):
-            hook.log.warning("row %s (%s): %s", row.number, row.key or row.uid, problem)
+            parts = (row.number, row.key or row.uid, problem)
+            hook.log.warning("row %s (%s): %s", *(one_line(str(part)) for part in parts))
             return ""
         return problem
 

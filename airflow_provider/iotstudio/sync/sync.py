@@ -12,7 +12,7 @@ from airflow_provider.core.files.row_source import RowOptions
 from airflow_provider.core.sync.limits import UNKNOWN_MISSING, Limits
 from airflow_provider.core.sync.page import page_path
 from airflow_provider.core.sync.summary import PlanSummary
-from airflow_provider.errors import PlanRejectedError, shorten
+from airflow_provider.errors import PlanRejectedError, one_line, shorten
 from airflow_provider.iotstudio.sync.compare import Comparison, Fleet, list_fleet
 from airflow_provider.iotstudio.sync.document import Change, Plan, description_hash
 from airflow_provider.iotstudio.sync.execute import PlanExecution
@@ -90,7 +90,8 @@ class Sync:
         if not self._skip_bad:
             reader.problems.raise_if_any()
         if rows.left_out:
-            self._log.info("Columns that the service sets are not compared: %s", ", ".join(rows.left_out))
+            left_out = one_line(", ".join(rows.left_out))
+            self._log.info("Columns that the service sets are not compared: %s", left_out)
         plan = Plan(self._hook.space, self._match_on, self._category, self._host)
         comparison = Comparison(reader, plan, deletes=self._missing == "delete")
         self._wait_if_retried()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.http.reply import truncate
 from airflow_provider.core.redaction import redact
-from airflow_provider.errors import RunFailedError
+from airflow_provider.errors import RunFailedError, one_line
 from airflow_provider.leanix.api import FINISHED, PAGE, UNSUCCESSFUL, get_warnings
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def read_outcome(hook: LeanIXHook, run_id: str, status: str) -> RunOutcome:
     """
     stats = hook.get_run_stats(run_id)
     outcome = build_outcome(run_id, status, stats, islice(_iter_warnings(hook, run_id), _MAX_WARNINGS))
-    hook.log.info("Run %s is %s: %s", run_id, status, _counts(outcome))
+    hook.log.info("Run %s is %s: %s", one_line(run_id), one_line(status), _counts(outcome))
     if outcome.warnings is None:
         hook.log.warning("Run %s has no sync log: whether it has warnings is unknown", run_id)
     for line in outcome.messages:

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.compat import without_retry
 from airflow_provider.core.state.pauses import TaskPauses
-from airflow_provider.errors import AmbiguousWriteError, NotFoundError, ProviderError, RequestRejectedError
+from airflow_provider.errors import (
+    AmbiguousWriteError,
+    NotFoundError,
+    ProviderError,
+    RequestRejectedError,
+    one_line,
+)
 from airflow_provider.leanix.api import CREATED, LIVE, MAX_TEXT_LENGTH, UNSUCCESSFUL
 
 if TYPE_CHECKING:
@@ -121,7 +127,7 @@ def _report_idle_runs(hook: LeanIXHook, submission: Submission, run_id: str) -> 
             hook.log.warning(
                 "Run %s of an earlier attempt was created and never started. It does nothing; LeanIX can"
                 " neither stop nor delete it",
-                row["id"],
+                one_line(str(row["id"])),
             )
 
 

@@ -16,7 +16,7 @@ from airflow_provider.core.files.paths.folder import Folder
 from airflow_provider.core.files.storage import ensure_writable
 from airflow_provider.core.files.writers import CsvWriter, JsonLinesWriter
 from airflow_provider.core.redaction import shown_path
-from airflow_provider.errors import IncompleteExportError, InputError
+from airflow_provider.errors import IncompleteExportError, InputError, one_line
 from airflow_provider.leanix.tables.names import (
     MANIFEST,
     manifest_name,
@@ -332,11 +332,13 @@ def _log_columns(columns: Mapping[str, Sequence[Column]], spool: ItemSpool, log:
             log.warning(
                 "Columns of type '%s' have a hash in their names, because others have the same name when case"
                 " does not count: %s",
-                name[:100],
-                ", ".join(renamed[:10]),
+                one_line(name[:100]),
+                one_line(", ".join(renamed[:10])),
             )
     if spool.unknown:
         named = ", ".join(f"{name} ({count})" for name, count in spool.unknown.most_common(10))
-        log.warning("Items have fields besides 'type', 'id' and 'data', which tables leave out: %s", named)
+        log.warning(
+            "Items have fields besides 'type', 'id' and 'data', which tables leave out: %s", one_line(named)
+        )
     if not spool.rows:
         log.warning("The run produced no items: there is no table")

@@ -14,7 +14,7 @@ from airflow_provider.core.json_types import Json
 from airflow_provider.core.sync.limits import Limits
 from airflow_provider.core.sync.page import page_path
 from airflow_provider.core.sync.summary import PlanSummary
-from airflow_provider.errors import PlanRejectedError, shorten
+from airflow_provider.errors import PlanRejectedError, one_line, shorten
 from airflow_provider.mapsindoors.catalogue.compare import differences
 from airflow_provider.mapsindoors.catalogue.document import Change, Plan, entry_hash
 from airflow_provider.mapsindoors.catalogue.entries import Catalogue
@@ -94,7 +94,7 @@ class CatalogueSync:
         about = {row.object_id for row in rows}
         others = [self.kind.key_of(entry) for key, entry in self._catalogue.by_id.items() if key not in about]
         if others:
-            names = ", ".join(shorten(sorted(others), 10))
+            names = one_line(", ".join(shorten(sorted(others), 10)))
             self.log.info("%d %s have no row and stay as they are: %s", len(others), self.kind.plural, names)
 
     def summary(self, plan: Plan) -> PlanSummary:
