@@ -145,14 +145,14 @@ def _read_value(value: Any, label: str, *, with_defaults: bool) -> dict[str, Any
 
 
 def _read_file(path: str, label: str) -> Any:
-    from airflow_provider.core.files.reader import open_source
+    from airflow_provider.core.files.reader import open_source, read_whole
     from airflow_provider.core.input.conditions import refuse_rendered_list
 
     refuse_rendered_list(path, "configuration")
     with open_source(path, "configuration") as raw:
         file: Any = gzip.GzipFile(fileobj=raw) if path.lower().endswith(".gz") else raw
         try:
-            data = file.read()
+            data = read_whole(file, label)
             return _decode(data.decode(detect_encoding(data, label)), label)
         except UnicodeDecodeError as error:
             raise InputError(f"is not {error.encoding}: save it as UTF-8", label) from None

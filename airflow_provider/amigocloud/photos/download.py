@@ -26,7 +26,13 @@ _MAX_ATTEMPTS = 3
 """Maximum attempts of a download that breaks off, or whose link has expired."""
 
 _MAX_NAME = 100
-"""Maximum characters of a name within a path."""
+"""Maximum characters of a name within a path, and bytes of an id."""
+
+_MAX_BYTES = 230
+"""Maximum bytes of a file's name: file systems take 255, of which a temporary name needs some."""
+
+_MAX_END = 20
+"""Characters at the end of a name that are kept, for its suffix."""
 
 
 class Saved(NamedTuple):
@@ -42,16 +48,22 @@ class Saved(NamedTuple):
 
 def path_of(of: Photo) -> str:
     """Return a photo's path below the folder: gallery, row, and the photo's id before its name."""
-    name = _safe(of.id)
+    name = _safe(of.id, _MAX_NAME)
     if name != of.id:  # Another id may look the same in a path.
         name += f"-{fingerprint(of.id)}"
-    return f"{of.gallery.id}/{_safe(of.source)}/{name}-{_safe(of.filename)}"
+    filename = _safe(of.filename, _MAX_BYTES - 1 - len(name.encode()))
+    return f"{of.gallery.id}/{_safe(of.source, _MAX_NAME)}/{name}-{filename}"
 
 
-def _safe(name: str | None) -> str:
-    """Return a name without characters that paths, URLs or object storage read as something else."""
+def _safe(name: str | None, most: int) -> str:
+    """Return a name without characters that paths, URLs or object storage read as something else.
+
+    :param most: its maximum bytes.
+    """
     text = re.sub(r"[^\w.-]+", "_", name or "").lstrip(".") or "_"
-    return text if len(text) <= _MAX_NAME else text[: _MAX_NAME - 20] + text[-20:]
+    text = text if len(text) <= _MAX_NAME else text[: _MAX_NAME - _MAX_END] + text[-_MAX_END:]
+    data, end = text.encode(), text[-_MAX_END:].encode()
+    return text if len(data) <= most else (data[: most - len(end)].decode(errors="ignore") + end.decode())
 
 
 def save_photo(hook: AmigoCloudHook, of: Photo, uri: str) -> Saved | None:
@@ -85,10 +97,18 @@ def _save(hook: AmigoCloudHook, of: Photo, call: Call[Any], uri: str) -> Saved:
     with hook.stream(call) as reply:
         if reply.status not in REDIRECTS:
             return _write(reply, uri)
-        link = urljoin(hook.settings.host, reply.headers.get("location", ""))
+        link = _resolved(reply.headers.get("location", ""), hook.settings.host)
         # Only a reply that was read leaves its connection to the next request.
         list(islice(reply.chunks(), 2))
     return _follow(hook, of, link, uri)
+
+
+def _resolved(location: str, host: str) -> str:
+    """Return where a redirect leads; a location that is no URL unchanged, which no download accepts."""
+    try:
+        return urljoin(host, location)
+    except ValueError:
+        return location
 
 
 def _follow(hook: AmigoCloudHook, of: Photo, link: str, uri: str) -> Saved:

@@ -48,9 +48,7 @@ _DEPTHS = {
 _Z, _M, _WITH_SRID = 0x80000000, 0x40000000, 0x20000000
 _HEX = re.compile(r"(?:\\x|0x)?((?:[0-9a-fA-F]{2}){5,})")
 # Blanks are never given back, so that a text of them is read in linear time.
-_WKT = re.compile(
-    r"\s*+(?:SRID\s*=\s*(\d+)\s*;)?\s*([A-Z]+?)\s*+(ZM|Z|M)?\s*+(EMPTY|\(.*\))\s*", re.I | re.S
-)
+_WKT = re.compile(r"\s*+(?:SRID\s*=\s*(\d+)\s*;)?\s*([A-Z]+?)\s*+(ZM|Z|M)?\s*+(EMPTY|\(.*\))\s*", re.I | re.S)
 _POSITION = re.compile(r"(?<![-+0-9.eE])[-+0-9.eE]+(?:\s+[-+0-9.eE]+)+")
 _MAX_DEPTH = 20
 _NO_WKB = "is no EWKB of a point, a line, a polygon, several of them, or a collection"

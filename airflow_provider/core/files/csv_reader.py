@@ -36,6 +36,9 @@ _SAMPLE_ROWS = 100
 _MAX_FIELD = 16 * 1024 * 1024
 """Characters of one field: a geometry as text may be long."""
 
+_MAX_LINE = 128 * 1024 * 1024
+"""Bytes of one line, which is held in memory: that of a compressed file may be a thousand times as long."""
+
 
 def read_csv(
     file: IO[bytes],
@@ -65,7 +68,7 @@ def read_csv(
         return
     codec = encoding or detect_encoding(head, subject)
     _check_encoding(codec, subject)
-    text = io.TextIOWrapper(io.BufferedReader(JoinedFile(head, buffered)), codec, newline="")
+    text = io.TextIOWrapper(io.BufferedReader(JoinedFile(head, buffered, subject)), codec, newline="")
     try:
         reader, names = _open(text, subject, delimiter, head.decode(codec, "replace"))
         on_columns([name for name in names if name])
@@ -125,20 +128,34 @@ def _peek(file: IO[bytes]) -> bytes:
 
 
 class JoinedFile(io.RawIOBase):
-    """The sampled beginning of a file and its rest, as one file."""
+    """The sampled beginning of a file and its rest, as one file of lines that are not endless.
 
-    def __init__(self, head: bytes, rest: IO[bytes]) -> None:
+    :param head: the beginning.
+    :param rest: the rest.
+    :param subject: the file's name, for errors.
+    """
+
+    def __init__(self, head: bytes, rest: IO[bytes], subject: str) -> None:
         self._head = io.BytesIO(head)
         self._rest = rest
+        self._subject = subject
+        self._line = 0
 
     def readable(self) -> bool:
         """Return True."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Read from the beginning first, then from the rest."""
+        """Read from the beginning first, then from the rest.
+
+        :raises InputError: within a line that is too long.
+        """
         data = self._head.read(len(buffer)) or self._rest.read(len(buffer))
         buffer[: len(data)] = data
+        end = data.rfind(b"\n")
+        self._line = len(data) - end - 1 if end >= 0 else self._line + len(data)
+        if self._line > _MAX_LINE:
+            raise InputError(f"has a line of more than {_MAX_LINE >> 20} MiB", self._subject)
         return len(data)
 
 

@@ -29,6 +29,14 @@ Decode = Callable[[bytes], Any]
 
 _BUFFER = 256 * 1024
 
+_BLOCK = 1024 * 1024
+
+FREE_BYTES = 64 * 1024 * 1024
+"""Bytes of a file of one JSON text that may be the expansion of any number of bytes."""
+
+MAX_EXPANSION = 200
+"""Maximum bytes that a byte of a larger file becomes; JSON rarely reaches 50."""
+
 
 ENDINGS = (".jsonl", ".ndjson", ".json", ".geojson", ".csv", ".parquet", ".geoparquet")
 """Endings that name a format of rows."""
@@ -201,15 +209,35 @@ def open_source(path: str, subject: str = "source", *, folder_hint: str = "") ->
 
 def _text(file: IO[bytes], encoding: str | None, subject: str) -> bytes:
     """Return a text file as UTF-8."""
-    data = file.read()
+    data = read_whole(file, subject)
     codec = encoding or detect_encoding(data, subject)
     return data if codec == "utf-8" else data.decode(codec).encode()
+
+
+def read_whole(file: Any, subject: str) -> bytes:
+    """Return the content of a file, which may be compressed.
+
+    :param file: the file, or a ``GzipFile`` of it.
+    :param subject: what the file is, for errors.
+    :raises InputError: when a few bytes are to fill the memory.
+    """
+    if not isinstance(file, gzip.GzipFile):
+        data: bytes = file.read()
+        return data
+    packed: Any = file.fileobj
+    blocks, total = list[bytes](), 0
+    while block := file.read(_BLOCK):
+        blocks.append(block)
+        total += len(block)
+        if total > max(FREE_BYTES, MAX_EXPANSION * packed.tell()):
+            raise InputError(f"expands more than {MAX_EXPANSION}-fold; unpack it before", subject)
+    return b"".join(blocks)
 
 
 def _json_lines(file: IO[bytes], subject: str, options: _Options) -> Iterator[tuple[int, Any]]:
     decode = options.decode or msgspec.json.Decoder().decode
     # Files of object storage copy their whole buffer for each line.
-    lines = io.BufferedReader(JoinedFile(b"", file), _BUFFER)
+    lines = io.BufferedReader(JoinedFile(b"", file, subject), _BUFFER)
     for number, line in enumerate(lines, start=1):
         if number == 1:
             codec = options.encoding or detect_encoding(line, subject)

@@ -222,7 +222,7 @@ async def _exchange(client: httpx.AsyncClient, call: Call[Any], request: Request
         if not body.readable or (call.status_only and response.status_code in call.success_statuses):
             return body.result()
         async for chunk in response.aiter_bytes():
-            if not body.add(chunk):
+            if not body.add(chunk, response.num_bytes_downloaded):
                 break
         return body.result()
 

@@ -33,6 +33,9 @@ _MIN_SIGNATURE = 16
 MAX_RENEWALS = 2
 """Maximum new tokens for one attempt: a token of another process may be as dead as the refused one."""
 
+CODINGS = "gzip, deflate"
+"""Compressions that requests ask for; the libraries would ask for all that are installed."""
+
 USER_AGENT = f"airflow-provider-digital-twin/{__version__}"
 
 
@@ -93,7 +96,7 @@ class Endpoint:
         :raises InputError: when the call's URL is not on the connection's own origin.
         """
         url, query = self._split(call)
-        headers = {"Accept": "application/json", "User-Agent": USER_AGENT}
+        headers = {"Accept": "application/json", "Accept-Encoding": CODINGS, "User-Agent": USER_AGENT}
         body, content_type = call.body()
         if content_type:
             headers["Content-Type"] = content_type

@@ -165,6 +165,29 @@ MAX_ERROR_BYTES = MIB
 """Maximum bytes read of an error reply: enough for its message."""
 
 
+MAX_EXPANSION = 200
+"""Maximum bytes that a byte of a large compressed reply becomes; JSON rarely reaches 50."""
+
+FREE_BYTES = 64 * MIB
+"""Bytes of a reply that may be the expansion of any number of bytes."""
+
+_DENSE_CODINGS = frozenset({"br", "zstd"})
+"""Compressions that can expand a few bytes into gigabytes at once. No request asks for them."""
+
+
+def coding_problem(headers: Mapping[str, str]) -> str:
+    """Return why a body cannot be decompressed in bounded memory; empty when it can.
+
+    A doubly compressed body can expand a million-fold.
+
+    :param headers: headers of the reply.
+    """
+    coding = headers.get("content-encoding", "").strip().lower()
+    if "," in coding:
+        return "its reply is compressed more than once"
+    return f"its reply is compressed as {coding}, unasked" if coding in _DENSE_CODINGS else ""
+
+
 class BodyReader:
     """Collects the body of one reply, chunk by chunk, up to a maximum size.
 
@@ -178,28 +201,35 @@ class BodyReader:
         self._headers = Headers(headers)
         self._success = status in success_statuses
         self._bytes_left = MAX_BYTES if self._success else MAX_ERROR_BYTES
+        self._bytes = 0
+        self._expands = False
         self._chunks: list[bytes] = []
 
     @property
     def readable(self) -> bool:
-        """Return whether the body may be read: a doubly compressed body can expand a million-fold."""
-        return "," not in self._headers.get("content-encoding", "")
+        """Return whether the body may be read, see :func:`coding_problem`."""
+        return not coding_problem(self._headers)
 
-    def add(self, chunk: bytes) -> bool:
-        """Add a decompressed chunk; returns whether there is room for more."""
+    def add(self, chunk: bytes, received: int = 0) -> bool:
+        """Add a decompressed chunk; returns whether there is room for more.
+
+        :param received: bytes of the body so far, compressed; 0 when that is unknown.
+        """
         self._bytes_left -= len(chunk)
+        self._bytes += len(chunk)
         self._chunks.append(chunk if self._bytes_left >= 0 else chunk[: self._bytes_left])
-        return self._bytes_left >= 0
+        self._expands = bool(received) and self._bytes > max(FREE_BYTES, MAX_EXPANSION * received)
+        return self._bytes_left >= 0 and not self._expands
 
     def result(self) -> Reply | NoResponse:
         """Return the reply, or no response when a successful reply is too large or compressed twice.
 
         An error reply has the beginning of its body.
         """
-        reason = ""
-        if not self.readable:
-            reason = "its reply is compressed more than once"
-        elif self._success and self._bytes_left < 0:
+        reason = coding_problem(self._headers)
+        if not reason and self._success and self._expands:
+            reason = f"its reply expands more than {MAX_EXPANSION}-fold"
+        elif not reason and self._success and self._bytes_left < 0:
             reason = f"its reply is larger than {MAX_BYTES // MIB} MiB"
         if reason:
             return NoResponse(sent=True, reason=reason, permanent=True)

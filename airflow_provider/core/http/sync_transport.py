@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from airflow_provider.core.http.call import Call
-from airflow_provider.core.http.endpoint import MAX_RENEWALS, USER_AGENT, Endpoint, Request
+from airflow_provider.core.http.endpoint import CODINGS, MAX_RENEWALS, USER_AGENT, Endpoint, Request
 from airflow_provider.core.http.reply import (
     BodyReader,
     Headers,
     NoResponse,
     Reply,
+    coding_problem,
     no_proxy_response,
     read_nothing,
 )
@@ -61,10 +62,12 @@ class Stream:
         """Yield the decompressed body in chunks.
 
         :param size: maximum bytes of a chunk.
-        :raises TransportError: when the body breaks off before its end.
+        :raises TransportError: when the body breaks off before its end, or cannot be decompressed.
         """
         import requests
 
+        if problem := coding_problem(self.headers):
+            raise TransportError(f"{self._request} cannot be read: {problem}")
         try:
             yield from self._response.iter_content(size)
         except requests.RequestException as error:
@@ -129,7 +132,7 @@ class Transport:
         """
         self.endpoint.check_download(url)
         call: Call[Any] = Call("GET", without_query(url), authenticated=False, name="download")
-        request = Request("GET", url, {"Accept": "*/*", "User-Agent": USER_AGENT})
+        request = Request("GET", url, {"Accept": "*/*", "Accept-Encoding": CODINGS, "User-Agent": USER_AGENT})
         described = self.endpoint.describe(call)
         response = self._retry(None, lambda: result_or_raise(self._open_request(call, request)))
         with response:
@@ -330,11 +333,16 @@ def _read_body(call: Call[Any], response: requests.Response | NoResponse) -> Rep
     try:
         with response:
             for chunk in response.iter_content(_CHUNK) if body.readable else ():
-                if not body.add(chunk):
+                if not body.add(chunk, _received(response)):
                     break
     except requests.RequestException as error:
         return _no_response(error)
     return body.result()
+
+
+def _received(response: requests.Response) -> int:
+    """Return the bytes of a body so far, compressed; 0 when urllib3 does not count them, in chunks."""
+    return 0 if response.raw.chunked else int(response.raw.tell())
 
 
 def _no_response(error: Exception) -> NoResponse:

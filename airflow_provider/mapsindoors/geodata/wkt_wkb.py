@@ -16,7 +16,9 @@ from airflow_provider.core.json_types import Json
 from airflow_provider.mapsindoors.geodata import geometry
 
 # Blanks are never given back, so that a text of them is read in linear time.
-_WKT = re.compile(r"\s*+(?:SRID\s*=\s*(\d+)\s*;)?\s*([A-Z]+)\s*+(?:ZM|Z|M)?\s*+(EMPTY|\(.*\))\s*", re.I | re.S)
+_WKT = re.compile(
+    r"\s*+(?:SRID\s*=\s*(\d+)\s*;)?\s*([A-Z]+)\s*+(?:ZM|Z|M)?\s*+(EMPTY|\(.*\))\s*", re.I | re.S
+)
 
 
 _POSITION = re.compile(r"(?<![-+0-9.eE])[-+0-9.eE]+(?:\s+[-+0-9.eE]+)+")

@@ -70,6 +70,16 @@ def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.parametrize("name", ["写" * 90 + ".jpg", "写" * 300, "../" * 50 + "x.jpg", "é" * 99 + ".jpg"])
+def test_a_photo_of_any_name_has_a_file_in_the_folder_that_its_file_system_takes(campus, tmp_path, name):
+    campus.add("../.." + "写" * 200, name)
+    run(tmp_path)
+    (found,) = files(tmp_path) - {"photos.jsonl"}
+    assert all(len(part.encode()) <= 230 for part in found.split("/"))
+    assert ".." not in found.split("/")
+    assert found.endswith(name[-4:])
+
+
 @pytest.mark.both_engines
 @pytest.mark.parametrize("redirect", [True, False])
 def test_each_photo_is_a_file_and_the_list_joins_them_to_the_rows(campus, sandbox, tmp_path, redirect):
@@ -307,6 +317,7 @@ def test_an_expired_link_is_replaced_by_a_new_one(campus, sandbox, tmp_path):
     [
         ("https://bucket.example/photo", "add the host to the extra 'allowed_hosts'"),
         ("http://bucket.example/photo", "not https"),
+        ("http://[bucket", "not a plain https URL"),
         (f"https://bucket.example/photo?token={seed.USER_TOKEN}", "holds the connection's token"),
     ],
 )
