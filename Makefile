@@ -4,7 +4,7 @@
 # make setup  build .venv, the environment to work in; make clean removes everything that was built
 # make docs   build the documentation's site into build/site, strictly
 # make check  lint, types, and the tests that matter for what has changed
-# make test   lint, types and all tests; also one by one: lint types browser unit contract newest floor system
+# make test   lint, types and all tests; also one by one: lint types audit browser unit contract newest floor system
 # make test-long  the long form of the tests; make soak  a day in two hours; make bench  the comparison in docs
 # make fuzz   coverage-guided fuzzing, ten minutes a target (SECONDS=60 TARGET=ldif for less)
 # make release-check  all of a release but the upload; make pictures  the docs' pictures and the film of the demo
@@ -29,8 +29,8 @@ unexport PYTHONDONTWRITEBYTECODE
 export GOAL := $(firstword $(MAKECMDGOALS))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup check demo up cluster down browser docs test lint types unit contract floor newest system test-long soak \
-	test-cluster fuzz bench release-check constraints pictures clean
+.PHONY: help setup check demo up cluster down browser docs test lint types audit unit contract floor newest system \
+	test-long soak test-cluster fuzz bench release-check constraints pictures clean
 
 help:
 	@sed -n '1,10s/^# //p' Makefile
@@ -55,7 +55,7 @@ release-check: $(FULL)
 
 # Two at a time, because the tests with a real Airflow wait a lot; what takes a processor for long gives way to them.
 # What a target prints comes when it is done.
-test: lint $(FULL)
+test: lint audit
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target IN_ORDER=1 system types newest contract floor browser
 	@echo "All checks passed"
 
@@ -77,6 +77,11 @@ lint: $(READY)
 
 types: $(FULL)
 	$(BIN)/mypy
+
+# What an attacker could use: in the code, and in the workflows. CI also compares the pins with known weaknesses.
+audit: $(FULL)
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive airflow_provider dev
+	$(BIN)/zizmor --offline --quiet .github/workflows
 
 unit: $(READY)
 	$(BIN)/pytest $(TESTS)

@@ -25,7 +25,7 @@ ROOT_PAGES = {
     "README.md": "readme.md",
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
-    "SECURITY.md": "security.md",
+    "SECURITY.md": "security-policy.md",
     "CODE_OF_CONDUCT.md": "code_of_conduct.md",
 }
 """Pages in the repository's root, by their names on the site."""

@@ -146,7 +146,8 @@ class MachineStore(LocalStore):
         except FileExistsError:
             return os.open(name, _FILE_FLAGS, dir_fd=folder)
         if self._is_named and os.fstat(folder).st_mode & stat.S_IWGRP:
-            os.fchmod(file, 0o660)  # All members of the folder's group use the files.
+            # All members of the folder's group use the files.
+            os.fchmod(file, 0o660)  # nosec B103
         return file
 
     def _check(self, found: os.stat_result, kind: str) -> None:
@@ -301,6 +302,10 @@ def _write(file: int, size: int, used: slice, record: Record) -> None:
         os.ftruncate(file, end)
 
 
+# Owner and mode of the folder in it are checked each time that it is opened.
+_IN_MEMORY = "/dev/shm"  # noqa: S108  # nosec B108
+
+
 @cache
 def boot_id() -> str:
     """Return a short id of the machine's current boot; the same text where it has none.
@@ -316,8 +321,8 @@ def boot_id() -> str:
 
 def default_folder() -> str:
     """Return the folder of this user's budgets: in memory, where the machine has such a file system."""
-    if os.path.isdir("/dev/shm") and os.access("/dev/shm", os.W_OK | os.X_OK):  # noqa: S108 - checked when opened
-        root = "/dev/shm"  # noqa: S108
+    if os.path.isdir(_IN_MEMORY) and os.access(_IN_MEMORY, os.W_OK | os.X_OK):
+        root = _IN_MEMORY
     else:
         import tempfile
 
