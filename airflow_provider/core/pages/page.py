@@ -52,6 +52,7 @@ table:not(.counts),table:not(.counts) :is(tbody,tr,td){display:block}table:not(.
 table:not(.counts) tr{border-bottom:1px solid var(--line);padding:.4rem 0}
 table:not(.counts) td{border:0;padding:.1rem 0}table:not(.counts) td:empty{display:none}
 .counts{font-size:.75rem}.counts :is(td,th){padding:.2rem}}
+:is(h1,p,td,span){unicode-bidi:isolate}
 """
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"

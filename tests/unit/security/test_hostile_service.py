@@ -1,4 +1,4 @@
-"""A service that answers what it likes: bytes that no error, log line, file name or memory may suffer from."""
+"""A service that answers what it likes: no error, line, file name or memory may suffer from its bytes."""
 
 from __future__ import annotations
 
@@ -75,9 +75,7 @@ def test_few_bytes_do_not_become_a_large_reply(send: Send, serve: Serve) -> None
         response(b'{"a": "\xed\xa0\x80"}'),
     ],
 )
-def test_bytes_that_are_no_reply_are_an_error_of_the_provider(
-    reply: bytes, send: Send, serve: Serve
-) -> None:
+def test_bytes_that_are_no_reply_are_an_error_of_the_provider(reply: bytes, send: Send, serve: Serve) -> None:
     """The two libraries read some of them as ``{}``."""
     try:
         said = str(send(serve(reply), READ))
