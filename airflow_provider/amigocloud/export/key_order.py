@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
 
-if TYPE_CHECKING:
-    import msgspec
-
-    from airflow_provider.amigocloud.pagination import Page
-
-_START = re.compile(rb'"([0-9a-f]{8})')
-"""The first hex digits of a key in JSON."""
+_START = re.compile(rb'^"([0-9a-f]{8})', re.MULTILINE)
+"""The first hex digits of a key in JSON, one key a line."""
 
 _EVIDENCE = 16
 """Number of keys whose order shows that the database orders hex digits in the usual way."""
 
 
-def hex_starts(page: Page, keys: msgspec.json.Decoder[Any]) -> list[bytes]:
-    """Return the first hex digits of the keys of a page that have them."""
-    starts = (_START.match(bytes(row.key)) for row in keys.decode_lines(page.lines()))
-    return [start[1] for start in starts if start]
+def hex_starts(keys: Iterable[bytes]) -> list[bytes]:
+    """Return the first hex digits of the keys that have them.
+
+    :param keys: JSON of each key, which has no line breaks.
+    """
+    return _START.findall(b"\n".join(keys))
 
 
 class HexOrder:

@@ -13,7 +13,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
 from typing import Any, TypeGuard
@@ -57,8 +57,19 @@ _NO_KEYS = {
 _HEX_TYPES = frozenset({"string", "uuid", *(f"unknown({oid})" for oid in (19, 25, 1042, 1043, 2950))})
 """Types of texts and UUIDs. Only their values can be compared to hex digits; a number as text cannot."""
 
-_FetchedPage = tuple[Page, Key | None]
-"""A page and its last key; None for an empty page."""
+@dataclass(frozen=True, slots=True)
+class PageKeys:
+    """Keys of a page.
+
+    :param last: the last key; None for an empty page.
+    :param starts: the first hex digits of the keys that have them.
+    """
+
+    last: Key | None = None
+    starts: list[bytes] = field(default_factory=list)
+
+
+_FetchedPage = tuple[Page, PageKeys]
 
 
 @dataclass(frozen=True)
@@ -327,15 +338,15 @@ class KeysetReader:
                 while work:
                     self._read_ahead(work, pool, fetch)
                     part, future = work.popleft()
-                    page, last = future.result() if future else fetch(part)
-                    self._observe_order(page)
+                    page, keys = future.result() if future else fetch(part)
+                    self._observe_order(page, keys.starts)
                     if is_cut and is_first and not self._order.is_known:
                         # The ranges may overlap: read one page after the other until the order is known.
                         work, total, is_cut = deque([(self._whole(saved), None)]), None, False
                         continue
                     if is_cut and not self._order.is_usual:
                         raise self._order_error()
-                    rest = self._rest(part, page, last)
+                    rest = self._rest(part, page, keys.last)
                     is_cut = is_cut or len(rest) > 1
                     work.extendleft((part, None) for part in reversed(rest))
                     self._read_ahead(work, pool, fetch)
@@ -346,9 +357,9 @@ class KeysetReader:
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
-    def _observe_order(self, page: Page) -> None:
+    def _observe_order(self, page: Page, starts: list[bytes]) -> None:
         if _declared_type(page.columns, self._key) in _HEX_TYPES:
-            self._order.add(hex_starts(page, self._keys))
+            self._order.add(starts)
         else:
             self._order.is_known = self._order.is_usual = False
 
@@ -406,7 +417,7 @@ class KeysetReader:
                 work[n] = part, pool.submit(fetch, part)
 
     def _fetch(self, snapshot: SnapshotParams, part: Range) -> _FetchedPage:
-        """Return the first page of a range, and its last key.
+        """Return the first page of a range, and its keys.
 
         Without a LIMIT in the SQL the service counts the whole range. The count is wanted for the whole table
         and for short ranges; a long tail gets a LIMIT, so that the service does not count it for each page.
@@ -416,7 +427,7 @@ class KeysetReader:
         # The query is the user's own; names and values in the conditions are quoted.
         sql = f"SELECT * FROM {self._relation}{part.where(name)} ORDER BY {name}{limit}"  # noqa: S608
         page = self._query(snapshot, sql, self._page_size)
-        return page, self._last_key(page, part.after) if page.rows else None
+        return page, self._read_keys(page, part.after) if page.rows else PageKeys()
 
     def _query(self, snapshot: SnapshotParams, sql: str, limit: int) -> Page:
         """Return the first page of a query that has rows, or its last page."""
@@ -437,8 +448,8 @@ class KeysetReader:
     def _cut(self, part: Range) -> list[Range]:
         return part.cut(self._page_size, self._concurrency) if self._order.is_known else [part]
 
-    def _last_key(self, page: Page, after: Key | None) -> Key:
-        """Return the last key of a page, after validating all its keys.
+    def _read_keys(self, page: Page, after: Key | None) -> PageKeys:
+        """Return the keys of a page, after validating all of them.
 
         :param after: the last key of the page before, if that was the bound.
         """
@@ -459,7 +470,7 @@ class KeysetReader:
                 f" {shown(str(first))} the service returns that row once more; select the key as text",
                 "key",
             )
-        return last
+        return PageKeys(last, hex_starts(keys))
 
 
 def _read_key(text: bytes | msgspec.Raw) -> Key:
