@@ -1,7 +1,8 @@
 """Checkpoint of an export: pages that earlier attempts have read, so that a retry reads only the rest.
 
-Pages are saved in compressed parts, in a folder beside the output whose name begins with a dot. The task's
-state store (Airflow 3.3) holds the number of complete parts, and where to resume after them.
+Pages are saved in parts, in a folder beside the output whose name begins with a dot. Parts on object storage
+are compressed; on local disk that would take more time than all the rest of an export. The task's state store
+(Airflow 3.3) holds the number of complete parts, and where to resume after them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from msgspec import Raw
 
 from airflow_provider.amigocloud.pagination import Column, Page
 from airflow_provider.core.files.atomic import AtomicFile
+from airflow_provider.core.files.storage import is_local
 from airflow_provider.core.state.identity import fingerprint
 from airflow_provider.core.state.pauses import TaskPauses
 from airflow_provider.errors import (
@@ -58,6 +60,7 @@ class SavedPages(msgspec.Struct):
     :param rows: number of rows in them.
     :param resume_point: where to resume after the last part.
     :param served_at: the service's time when it sent the first page.
+    :param compressed: whether the parts are compressed, as all parts were once.
     """
 
     request: str
@@ -69,6 +72,7 @@ class SavedPages(msgspec.Struct):
     rows: int = 0
     resume_point: ResumePoint | None = msgspec.field(default=None, name="place")
     served_at: datetime | None = None
+    compressed: bool = True
 
 
 class Checkpoint:
@@ -110,10 +114,10 @@ class Checkpoint:
         from airflow_provider.core.files.reader import open_source
 
         for number in range(self.saved.parts):
-            with open_source(self._part(number), "part of an export") as file:
-                text = _unpacked(file.read())
-            rows = [Raw(line) for line in text.split(b"\n")]
             saved = self.saved
+            with open_source(self._part(saved, number), "part of an export") as file:
+                text = _unpacked(file.read()) if saved.compressed else file.read()
+            rows = [Raw(line) for line in text.split(b"\n")]
             yield Page(rows, None, saved.count, saved.limit, saved.columns, text, saved.served_at)
 
     def record(
@@ -129,16 +133,14 @@ class Checkpoint:
         rows = size = 0
         for page in pages:
             if self.saved is None:
-                self.saved = SavedPages(
-                    self._request, state, page.count, page.limit, page.columns, served_at=page.served_at
-                )
+                self.saved = self._begin(page, state)
             if self._store is not None and page.rows:
                 pending.append(page.lines())
                 rows, size = rows + len(page.rows), size + len(pending[-1])
             is_full = rows >= PART_ROWS or size >= PART_BYTES
             is_last = self.saved.rows + rows == self.saved.count
             if is_full and not is_last and (point := resume_point(page)) is not None:
-                self._save_part(self.saved, b"\n".join(pending), rows, point)
+                self._save_part(self.saved, pending, rows, point)
                 pending, rows, size = [], 0, 0
             yield page
 
@@ -180,9 +182,27 @@ class Checkpoint:
         folder, slash, name = self._output_path.rpartition("/")
         return f"{folder}{slash}.{name}.{request}.parts"
 
-    def _save_part(self, saved: SavedPages, text: bytes, rows: int, resume_point: ResumePoint) -> None:
-        with AtomicFile(self._part(saved.parts)) as part:
-            part.write(gzip.compress(text, 1))
+    def _begin(self, page: Page, state: str) -> SavedPages:
+        """Return the description before the first part."""
+        return SavedPages(
+            self._request,
+            state,
+            page.count,
+            page.limit,
+            page.columns,
+            served_at=page.served_at,
+            compressed=not is_local(self._output_path),
+        )
+
+    def _save_part(
+        self, saved: SavedPages, pages: list[bytes], rows: int, resume_point: ResumePoint
+    ) -> None:
+        with AtomicFile(self._part(saved, saved.parts), hashed=False) as part:
+            if saved.compressed:
+                part.write(gzip.compress(b"\n".join(pages), 1))
+            else:
+                for number, text in enumerate(pages):
+                    part.write(b"\n" + text if number else text)
         saved.parts += 1
         saved.rows += rows
         saved.resume_point = resume_point
@@ -202,8 +222,9 @@ class Checkpoint:
         self._delete_folder(saved.request)
         return None
 
-    def _part(self, number: int) -> str:
-        return f"{self._folder(self._request)}/{number:05d}.jsonl.gz"
+    def _part(self, saved: SavedPages, number: int) -> str:
+        suffix = ".jsonl.gz" if saved.compressed else ".jsonl"
+        return f"{self._folder(self._request)}/{number:05d}{suffix}"
 
 
 def _unpacked(data: bytes) -> bytes:

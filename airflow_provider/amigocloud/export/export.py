@@ -102,7 +102,7 @@ def export(
     """
     started = time.monotonic()
     counter, written = RowCounter(hook.log, hook.conn_id), 0
-    with AtomicFile(output_path) as file:
+    with AtomicFile(output_path, hashed=part is not None) as file:
         with open_writer(file, file_format) as writer:
             for page in source.pages():
                 counter.add(page)

@@ -33,27 +33,29 @@ class AtomicFile:
     raises, the temporary file is removed, and an earlier file of the same name stays as it was.
 
     :param output_path: a local path, or any URL that ``ObjectStoragePath`` takes.
+    :param hashed: whether to hash the bytes.
     """
 
-    def __init__(self, output_path: str) -> None:
+    def __init__(self, output_path: str, *, hashed: bool = True) -> None:
         self.uri = output_path
         self.bytes = 0
-        self._digest = hashlib.sha256()
+        self._digest = hashlib.sha256() if hashed else None
         self._file: IO[bytes] | None = None
         self._temporary: Path | None = None
         self._target: ObjectStoragePath | None = None
 
     @property
     def sha256(self) -> str:
-        """The SHA-256 hash of all bytes written so far, in hexadecimal."""
-        return self._digest.hexdigest()
+        """The SHA-256 hash of all bytes written so far, in hexadecimal; empty if they are not hashed."""
+        return self._digest.hexdigest() if self._digest is not None else ""
 
     def write(self, data: bytes) -> int:
         """Write bytes to the temporary file; returns their number."""
         if self._file is None:
             raise ValueError("the file is not open")
         self._file.write(data)
-        self._digest.update(data)
+        if self._digest is not None:
+            self._digest.update(data)
         self.bytes += len(data)
         return len(data)
 

@@ -16,6 +16,16 @@ _WITH_BUCKETS = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "adl", "wasb", "oss"
 """Protocols whose first part of a path is a bucket or container, which is never created by writing."""
 
 
+def is_local(path: str) -> bool:
+    """Return whether a path leads to local disk.
+
+    :param path: a path, or any URL that ``ObjectStoragePath`` takes.
+    """
+    from airflow.sdk import ObjectStoragePath
+
+    return ObjectStoragePath(path).protocol in _LOCAL
+
+
 def ensure_writable(output_path: str, argument: str = "output_path") -> None:
     """Check that a file can be written, without leaving anything behind but its local folder.
 

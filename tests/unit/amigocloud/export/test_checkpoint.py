@@ -112,10 +112,31 @@ def test_a_part_that_was_half_written_at_the_kill_is_removed_in_the_end(sandbox,
     with pytest.raises(Killed):
         task.run(operator(path))
     (parts,) = tmp_path.iterdir()
-    (parts / ".00002.jsonl.gz.0123456789ab.part").write_bytes(b"half")
-    (parts / "00009.jsonl.gz").write_bytes(b"of a larger export")
+    (parts / ".00002.jsonl.0123456789ab.part").write_bytes(b"half")
+    (parts / "00009.jsonl").write_bytes(b"of a larger export")
     kill_after(float("inf"))
     assert task.run(operator(path))["rows"] == 3000
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_compressed_parts_of_an_earlier_release_are_read(sandbox, tmp_path, kill_after):
+    task, path, expected = TaskRunner(), tmp_path / "a.jsonl", ordered(truth(sandbox))
+    kill_after(1500)
+    with pytest.raises(Killed):
+        task.run(operator(path))
+    saved = task.store["amigocloud_export_parts"]
+    (folder,) = tmp_path.iterdir()
+    for part in list(folder.iterdir()):
+        part.with_suffix(".jsonl.gz").write_bytes(gzip.compress(part.read_bytes()))
+        part.unlink()
+    task.store["amigocloud_export_parts"] = {
+        name: value for name, value in saved.items() if name != "compressed"
+    }
+    sandbox.counters.clear()
+    kill_after(float("inf"))
+    task.run(operator(path))
+    assert lines(path) == expected
+    assert sandbox.counters.rows_served["amigocloud"] == 3000 - saved["rows"]
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -300,7 +321,7 @@ def test_neither_parts_nor_memory_hold_the_token(sandbox, tmp_path, kill_after, 
     parts = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(parts) >= 3
     held = [json.dumps(task.store), *map(str, parts)]
-    held += [gzip.decompress(path.read_bytes()).decode() for path in parts]
+    held += [path.read_text() for path in parts]
     assert not [form for form in encodings(token) for text in held if form in text]
 
 
