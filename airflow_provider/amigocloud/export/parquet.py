@@ -127,6 +127,7 @@ class ParquetWriter(RowWriter):
         self._file = pq.ParquetWriter(out, self._schema, compression="zstd", store_schema=not geo)
         self._extent = Extent()
         self._pending: list[pa.Table] = []
+        self._pending_rows = self._pending_bytes = 0
 
     def write_lines(self, text: bytes, rows: int) -> None:
         """Write rows a group at a time.
@@ -149,9 +150,9 @@ class ParquetWriter(RowWriter):
             table = self._with_shapes(table)
         self._pending.append(table)
         self.rows += rows
-        pending_rows = sum(len(table) for table in self._pending)
-        pending_bytes = sum(table.nbytes for table in self._pending)
-        if pending_rows >= ROW_GROUP or pending_bytes >= GROUP_BYTES:
+        self._pending_rows += len(table)
+        self._pending_bytes += table.nbytes
+        if self._pending_rows >= ROW_GROUP or self._pending_bytes >= GROUP_BYTES:
             self._flush()
 
     def close(self) -> None:
@@ -171,7 +172,7 @@ class ParquetWriter(RowWriter):
 
         if self._pending:
             self._file.write_table(pa.concat_tables(self._pending))
-            self._pending = []
+            self._pending, self._pending_rows, self._pending_bytes = [], 0, 0
 
     def _read(self, text: bytes) -> pa.Table:
         """Read rows without Python objects for their values, and without the GIL."""
