@@ -294,17 +294,30 @@ def _new_session() -> requests.Session:
     from requests.adapters import HTTPAdapter
 
     class Session(requests.Session):
+        def __init__(self) -> None:
+            super().__init__()
+            self._environment: dict[Any, Any] = {}
+
         def get_redirect_target(self, resp: requests.Response) -> None:
             """Ignore redirects: requests parses the target even if it does not follow it, and may fail."""
 
         def merge_environment_settings(
             self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
         ) -> Any:
-            """Use no proxy for loopback hosts: plain http is allowed there, and must stay local."""
-            settings = super().merge_environment_settings(url, proxies, stream, verify, cert)
-            if is_loopback(urlsplit(url).hostname):
-                settings["proxies"] = {}
-            return settings
+            """Return proxies and certificates for a host, read from the environment once for each host.
+
+            To read them takes about as long as the rest of a request. Loopback hosts have no proxy: plain
+            http is allowed there, and must stay local.
+            """
+            parts = urlsplit(url)
+            asked = (parts.scheme, parts.netloc, stream, verify, cert)
+            settings = self._environment.get(asked)
+            if settings is None:
+                settings = super().merge_environment_settings(url, dict(proxies), stream, verify, cert)
+                if is_loopback(parts.hostname):
+                    settings["proxies"] = {}
+                self._environment[asked] = settings
+            return {**settings, "proxies": dict(settings["proxies"])}
 
     session = Session()
     adapter = HTTPAdapter(pool_connections=4, pool_maxsize=_POOL, max_retries=0)

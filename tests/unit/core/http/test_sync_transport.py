@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import requests
 
 from airflow_provider import __version__, errors
 from airflow_provider.core.hook import ApiHook
-from airflow_provider.core.http import reply
+from airflow_provider.core.http import reply, sync_transport
 from airflow_provider.core.http.call import Call, segment
 from airflow_provider.core.http.retry import RetryLimits
 from tests.unit.core.conftest import SECRET, EchoHook
@@ -161,6 +163,39 @@ def test_requests_to_other_hosts_use_the_proxy(send: Send, echo, connect, monkey
     with pytest.raises(errors.NotFoundError):  # the echo service is no proxy, but was asked
         send(hook, Call("GET", "nowhere"))
     assert echo.counters.total("(no such route)") == 1
+
+
+_PROXIES = {"http_proxy": "http://one.invalid:1", "https_proxy": "http://two.invalid:2"}
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        _PROXIES,
+        {**_PROXIES, "no_proxy": "b.invalid,c.invalid:8080,10.0.0.0/8"},
+        {"all_proxy": "http://one.invalid:1", "NO_PROXY": "*"},
+        {"REQUESTS_CA_BUNDLE": "/bundle.pem"},
+        {"CURL_CA_BUNDLE": "/bundle.pem"},
+    ],
+    ids=["none", "proxies", "some hosts without", "all hosts without", "a bundle", "a bundle for curl"],
+)
+@pytest.mark.parametrize("verify", [True, False, "/own.pem"])
+def test_each_host_has_the_settings_of_the_environment_that_requests_gives_it(
+    environment: dict[str, str], verify: bool | str, monkeypatch
+) -> None:
+    for name in {*os.environ}:
+        if name.lower().endswith(("_proxy", "ca_bundle")):
+            monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    hosts = ("a.invalid", "b.invalid", "c.invalid", "c.invalid:8080", "10.1.2.3", "a.invalid:1")
+    urls = [f"{scheme}://{host}/x?y=1" for scheme in ("http", "https") for host in hosts]
+    ours, plain = sync_transport._new_session(), requests.Session()
+    for url in (*urls, *reversed(urls)):
+        found = ours.merge_environment_settings(url, {}, True, verify, None)
+        assert found == plain.merge_environment_settings(url, {}, True, verify, None), url
+        found["proxies"]["http"] = "http://changed.invalid"
 
 
 @pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "a\nX-Evil: 1", "a\r"])
