@@ -93,12 +93,13 @@ def served(sizes: list[int]) -> Iterator[str]:
             server.stdin.close()
 
 
-def ours(path: Path, size: int = SMALL) -> dict[str, Any]:
+def ours(path: Path, size: int = SMALL, dataset: int | None = None) -> dict[str, Any]:
     """Export with the operator."""
     from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
 
+    dataset = dataset or TABLE[size]
     task = AmigoCloudExportOperator(
-        task_id="x", output_path=str(path), dataset=TABLE[size], page_size=PAGE, concurrency=THREADS
+        task_id="x", output_path=str(path), dataset=dataset, page_size=PAGE, concurrency=THREADS
     )
     context: Any = {"task_state_store": FakeStateStore()}
     manifest: dict[str, Any] = task.execute(context)
@@ -121,7 +122,7 @@ def one_by_one(project: str, token: str, path: Path) -> None:
             url, params = page["next"], {}
 
 
-def page_calls(folder: Path) -> list[Any]:
+def page_calls(folder: Path, dataset: int = TABLE[SMALL], rows: int = SMALL) -> list[Any]:
     """Export once, and return the calls of its pages."""
     from airflow_provider.amigocloud.hooks import AmigoCloudHook
     from airflow_provider.amigocloud.pagination import Page
@@ -137,7 +138,7 @@ def page_calls(folder: Path) -> list[Any]:
 
     AmigoCloudHook.send = watch  # type: ignore[method-assign, assignment]
     try:
-        ours(folder / "recorded.jsonl")
+        ours(folder / "recorded.jsonl", rows, dataset)
     finally:
         AmigoCloudHook.send = send  # type: ignore[method-assign]
     return calls
