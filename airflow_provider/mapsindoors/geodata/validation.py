@@ -43,6 +43,17 @@ _LISTS = ("aliases", "categories", "additionalDetails", "tileStyles")
 FIELDS = (*_TEXTS, *_OBJECTS, *_LISTS, "status")
 
 
+_TYPES: dict[str, type] = {
+    **dict.fromkeys(_TEXTS, str),
+    **dict.fromkeys(_OBJECTS, dict),
+    **dict.fromkeys(_LISTS, list),
+}
+"""The types of fields."""
+
+_NAMED = ((_TEXTS, "a text"), (_OBJECTS, "an object"), (_LISTS, "a list"))
+"""Fields of a type, and the type in words."""
+
+
 def problems(item: Mapping[str, Any]) -> Iterator[str]:
     """Yield the problems of an object's fields, each with the field's name first.
 
@@ -50,15 +61,14 @@ def problems(item: Mapping[str, Any]) -> Iterator[str]:
 
     :param item: the object.
     """
-    wrong = set()
-    for kinds, fields, what in (
-        (str, _TEXTS, "a text"),
-        (dict, _OBJECTS, "an object"),
-        (list, _LISTS, "a list"),
-    ):
+    wrong = {
+        field
+        for field, value in item.items()
+        if value is not None and not isinstance(value, _TYPES.get(field, object))
+    }
+    for fields, what in _NAMED if wrong else ():
         for field in fields:
-            if item.get(field) is not None and not isinstance(item[field], kinds):
-                wrong.add(field)
+            if field in wrong:
                 yield f"{field} must be {what}, not {type(item[field]).__name__}"
     given = {field: value for field, value in item.items() if value is not None and field not in wrong}
     base_type = given.get("baseType")

@@ -143,11 +143,14 @@ def _simplified(shape: Mapping[str, Any]) -> Json:
         _check_crs(shape["crs"])
     member = "geometries" if kind == "GeometryCollection" else "coordinates"
     parts = shape.get(member)
-    if not _is_plain(parts):
+    first = _first(parts)
+    is_plain = type(first) in (float, int)
+    if not is_plain:
         parts = _READER.read(parts)
     if not isinstance(parts, list):
         raise UnreadableValueError("is not a GeoJSON geometry with 'type' and 'coordinates'")
-    if not parts or _is_empty(parts):
+    has_number = is_plain and first == first
+    if not parts or (not has_number and _is_empty(parts)):
         raise UnreadableValueError("is an empty geometry; leave the value out to keep the place as it is")
     if not isinstance(kind, str):
         raise UnreadableValueError(f"is a {shown_value(kind)}; it must be a Point, Polygon or MultiPolygon")
@@ -161,11 +164,11 @@ def _simplified(shape: Mapping[str, Any]) -> Json:
     return {"type": kind, "coordinates": _plane(parts, {"Point": 0, "Polygon": 2}.get(kind, 3))}
 
 
-def _is_plain(value: Any) -> bool:
-    """Return whether coordinates are lists of numbers, as the first of them is."""
+def _first(value: Any) -> Any:
+    """Return the first number of nested lists, or what stands in its place."""
     while type(value) is list and value:
         value = value[0]
-    return type(value) in (float, int)
+    return value
 
 
 def _is_empty(parts: list[Any]) -> bool:
@@ -179,6 +182,8 @@ def _plane(value: Any, depth: int) -> Any:
     """Return coordinates without heights."""
     if not isinstance(value, list):
         return value
+    if depth == 1:
+        return [part[:2] if isinstance(part, list) and len(part) > 2 else part for part in value]
     if depth:
         return [_plane(part, depth - 1) for part in value]
     return value[:2] if len(value) > 2 else value

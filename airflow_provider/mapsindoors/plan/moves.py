@@ -23,12 +23,14 @@ def move_problems(row: DesiredRow, snapshot: SolutionSnapshot, *, allow_distant:
     :param snapshot: the solution.
     :param allow_distant: whether places may be far from their venue.
     """
-    found = snapshot.by_id[row.object_id]
     above = row
     while above.parent is not None:
         above = above.parent
     parent = str(above.item.get(PARENT) or "")
-    if row.parent is None and (not parent or parent == found.get(PARENT)):
+    if row.parent is None and not parent:
+        return
+    found = snapshot.by_id[row.object_id]
+    if row.parent is None and parent == found.get(PARENT):
         return
     if parent and not snapshot.takes_new(row.base_type, parent):
         yield (

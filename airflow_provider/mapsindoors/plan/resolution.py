@@ -201,8 +201,10 @@ def _window_problems(row: DesiredRow, snapshot: SolutionSnapshot) -> Iterator[st
     A row may have one of both; the other one is that of its object.
     """
     given = row.item.get("baseTypeProperties") or {}
-    found = (snapshot.by_id[row.object_id].get("baseTypeProperties") or {}) if row.object_id else {}
     names = ("activefrom", "activeto")
+    if not any(name in given for name in names):
+        return
+    found = (snapshot.by_id[row.object_id].get("baseTypeProperties") or {}) if row.object_id else {}
     if all(timestamp(given[name]) == timestamp(found.get(name)) for name in names if name in given):
         return
     first, last = (given.get(name, found.get(name)) for name in names)
@@ -235,6 +237,8 @@ def _place_problems(row: DesiredRow, snapshot: SolutionSnapshot, rules: Rules) -
             yield f"{field} {wrong}"
         venues = _venues_of(row, snapshot)
         west, south, east, north = geometry.bounds(shape)
+        if any(v[0] <= west and v[1] <= south and east <= v[2] and north <= v[3] for v in venues):
+            continue
         corners = ((west, south), (east, north), (west, north), (east, south))
         if not venues:
             if not rules.allow_distant and west == south == east == north == 0:
