@@ -11,6 +11,7 @@ from airflow_provider.core.files.reader import open_source
 from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, subject_of
 from airflow_provider.core.json_types import Json
 from airflow_provider.core.sync.failures import report_failed
+from airflow_provider.core.sync.garbage import collector_paused
 from airflow_provider.core.sync.page import page_path
 from airflow_provider.core.sync.summary import PlanSummary
 from airflow_provider.errors import PlanRejectedError
@@ -67,6 +68,7 @@ class Sync:
     _snapshot: SolutionSnapshot | None = None
     _loaded_from: str = ""
 
+    @collector_paused()
     def make_plan(self, source: object) -> tuple[Plan, int]:
         """Compare a source with the solution and build the plan.
 
