@@ -145,8 +145,13 @@ def prepared(service: Service, rows: int, folder: str) -> tuple[Setup, list[Any]
     known = json.loads(service.connection)
     calls = amigocloud_export.page_calls(Path(folder), DATASET, rows)
     given = {
-        **{"folder": folder, "dataset": DATASET, "threads": THREADS, "page": PAGE, "host": known["host"]},
-        **{"project": known["extra"]["project_url"], "token": known["password"]},
+        "folder": folder,
+        "dataset": DATASET,
+        "threads": THREADS,
+        "page": PAGE,
+        "host": known["host"],
+        "project": known["extra"]["project_url"],
+        "token": known["password"],
     }
     setup = Setup(given, {"amigocloud_default": service.connection}, expected={"rows": rows})
     return setup, [dict(call.params) for call in calls]

@@ -194,9 +194,7 @@ class Checkpoint:
             compressed=not is_local(self._output_path),
         )
 
-    def _save_part(
-        self, saved: SavedPages, pages: list[bytes], rows: int, resume_point: ResumePoint
-    ) -> None:
+    def _save_part(self, saved: SavedPages, pages: list[bytes], rows: int, resume_point: ResumePoint) -> None:
         with AtomicFile(self._part(saved, saved.parts), hashed=False) as part:
             if saved.compressed:
                 part.write(gzip.compress(b"\n".join(pages), 1))

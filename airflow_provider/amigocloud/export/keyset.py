@@ -57,6 +57,7 @@ _NO_KEYS = {
 _HEX_TYPES = frozenset({"string", "uuid", *(f"unknown({oid})" for oid in (19, 25, 1042, 1043, 2950))})
 """Types of texts and UUIDs. Only their values can be compared to hex digits; a number as text cannot."""
 
+
 @dataclass(frozen=True, slots=True)
 class PageKeys:
     """Keys of a page.

@@ -91,7 +91,7 @@ def _ring_problem(ring: Any) -> str:
 
 
 def _are_plain(ring: list[Any]) -> bool:
-    """Return whether all positions are two floats in range, as nearly all are; others are looked at closely."""
+    """Return whether all positions are two floats in range; others may be valid, too."""
     for position in ring:
         if type(position) is not list or len(position) != 2:
             return False

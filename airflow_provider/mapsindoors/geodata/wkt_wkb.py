@@ -149,7 +149,7 @@ def _simplified(shape: Mapping[str, Any]) -> Json:
         parts = _READER.read(parts)
     if not isinstance(parts, list):
         raise UnreadableValueError("is not a GeoJSON geometry with 'type' and 'coordinates'")
-    has_number = is_plain and first == first
+    has_number = is_plain and first == first  # NaN is no number
     if not parts or (not has_number and _is_empty(parts)):
         raise UnreadableValueError("is an empty geometry; leave the value out to keep the place as it is")
     if not isinstance(kind, str):

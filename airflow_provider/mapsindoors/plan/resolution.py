@@ -236,15 +236,12 @@ def _place_problems(row: DesiredRow, snapshot: SolutionSnapshot, rules: Rules) -
         if wrong and not _is_there(row, snapshot, field):
             yield f"{field} {wrong}"
         venues = _venues_of(row, snapshot)
-        west, south, east, north = geometry.bounds(shape)
-        if any(v[0] <= west and v[1] <= south and east <= v[2] and north <= v[3] for v in venues):
-            continue
-        corners = ((west, south), (east, north), (west, north), (east, south))
+        bounds = geometry.bounds(shape)
         if not venues:
-            if not rules.allow_distant and west == south == east == north == 0:
+            if not rules.allow_distant and bounds == (0, 0, 0, 0):
                 yield f"{field} is at 0, 0, as if it were missing; pass allow_distant=True if it is right"
             continue
-        if all(_metres(venues, corner) <= NEAR for corner in corners):
+        if _is_near(venues, bounds):
             continue
         if _is_there(row, snapshot, field):
             continue
@@ -254,6 +251,15 @@ def _place_problems(row: DesiredRow, snapshot: SolutionSnapshot, rules: Rules) -
         elif not rules.allow_distant:
             away = f"{_metres(venues, (x, y)) / 1000:,.0f} km away from the venue"
             yield f"{field} is {away}, at {shown_value([x, y])}; pass allow_distant=True if it is right"
+
+
+def _is_near(venues: list[Bounds], bounds: Bounds) -> bool:
+    """Return whether each corner of some bounds is inside of a venue's bounds, or near them."""
+    west, south, east, north = bounds
+    if any(v[0] <= west and v[1] <= south and east <= v[2] and north <= v[3] for v in venues):
+        return True
+    corners = ((west, south), (east, north), (west, north), (east, south))
+    return all(_metres(venues, corner) <= NEAR for corner in corners)
 
 
 def _is_there(row: DesiredRow, snapshot: SolutionSnapshot, field: str) -> bool:
