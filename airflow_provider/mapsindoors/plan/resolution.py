@@ -238,7 +238,7 @@ def _place_problems(row: DesiredRow, snapshot: SolutionSnapshot, rules: Rules) -
         venues = _venues_of(row, snapshot)
         bounds = geometry.bounds(shape)
         if not venues:
-            if not rules.allow_distant and bounds == (0, 0, 0, 0):
+            if not rules.allow_distant and not any(bounds):
                 yield f"{field} is at 0, 0, as if it were missing; pass allow_distant=True if it is right"
             continue
         if _is_near(venues, bounds):
