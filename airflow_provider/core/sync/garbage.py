@@ -18,7 +18,7 @@ def collector_paused() -> Iterator[None]:
     """Pause the search for cyclic garbage within the block; several blocks may overlap.
 
     Rows and objects of a plan hold no cycles, and all of them stay in use until the plan is made. The
-    collector would traverse them again and again and free nothing: a third of a large plan's processor time.
+    collector would traverse all of them many times and free nothing: a third of a plan's processor time.
     Objects without cycles are freed at once, as ever.
     """
     with _lock:
