@@ -309,7 +309,7 @@ class AsyncCursor(AsyncIterator[Any]):
         empty = 0
         while self._at >= len(self._items) and self._following is not None:
             await self._fetch(self._following)
-            empty += 1
+            empty += not self._items
             if empty > MAX_EMPTY_PAGES:
                 raise IncompleteExportError(
                     f"the list has more than {MAX_EMPTY_PAGES} consecutive empty pages"
