@@ -338,7 +338,8 @@ def _no_response(error: Exception) -> NoResponse:
     unknown = False
     while cause is not None:
         if isinstance(cause, ssl.SSLError):
-            reason = f"TLS: {cause.reason or type(cause).__name__}"
+            # One that a library raises itself has no reason.
+            reason = f"TLS: {getattr(cause, 'reason', None) or type(cause).__name__}"
             return NoResponse(sent=False, reason=reason, permanent=True, cause="tls")
         unknown = unknown or isinstance(cause, socket.gaierror)
         cause = cause.__cause__ or cause.__context__

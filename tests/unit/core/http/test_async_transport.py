@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import ssl
 from typing import Any
 
+import httpx
 import pytest
 from anyio._backends._asyncio import CancelScope
 
@@ -114,3 +117,35 @@ async def test_a_cancelled_write_leaves_a_line_in_the_log(
     await hook.asend(READ)
     await cancel_when_received(echo, hook, Call[Any](method, "open/thing"), 0.3)
     assert capsys.readouterr().out.count("was cancelled after it was sent; it may have taken effect") == lines
+
+
+# -- missing responses ----------------------------------------------------------------------------
+
+
+def caused(error: Exception, cause: Exception) -> Exception:
+    error.__context__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (
+            caused(httpx.ConnectError("x"), caused(OSError(), ssl.SSLError(1, "[SSL: BAD] bad (_ssl.c:1)"))),
+            (False, "TLS: SSLError", True, "tls"),
+        ),
+        (httpx.ProxyError("407 Auth"), (False, "the proxy refuses the connection (407 Auth)", True, "proxy")),
+        (
+            caused(httpx.ConnectError("x"), socket.gaierror()),
+            (False, "no connection (ConnectError)", False, "name"),
+        ),
+        (httpx.ConnectError("x"), (False, "no connection (ConnectError)", False, "refused")),
+        (httpx.ConnectTimeout("x"), (False, "no connection (ConnectTimeout)", False, "timeout")),
+        (httpx.PoolTimeout("x"), (False, "no connection (PoolTimeout)", False, "timeout")),
+        (httpx.ReadTimeout("x"), (True, "the read timed out", False, "timeout")),
+        (httpx.ReadError("https://x?token=1"), (True, "the connection broke (ReadError)", False, "")),
+    ],
+    ids=repr,
+)
+def test_a_missing_response_is_classified_by_its_cause(error: Exception, expected: tuple[Any, ...]) -> None:
+    assert tuple(async_transport._no_response(error)) == expected
