@@ -17,6 +17,9 @@ from airflow_provider.core.input.conditions import (
     list_problems,
     mapping_condition,
     raise_problems,
+    refuse_data_frame,
+    refuse_rendered_list,
+    rendered_hint,
     text_condition,
 )
 from airflow_provider.core.input.values import is_missing
@@ -104,3 +107,45 @@ def test_all_problems_are_raised_at_once() -> None:
     assert caught.value.problems == ["one", "two"]
     with pytest.raises(InputError, match="in the query"):
         raise_problems(["one", "two"], "the query")
+
+
+@pytest.mark.parametrize("text", ["[1]", " {", "\n('a',)", "(1"])
+def test_the_text_of_a_list_has_a_hint_at_how_a_list_is_passed(text: str) -> None:
+    assert rendered_hint(text).startswith(" that a template made: pass the task's .output, or set")
+
+
+@pytest.mark.parametrize("text", ["", "a", "a [", "<("])
+def test_other_texts_have_no_hint(text: str) -> None:
+    assert rendered_hint(text) == ""
+
+
+@pytest.mark.parametrize("text", ["['a']", " {'a': 1}", "([1],)", "('a',)", '("a",)'])
+def test_a_list_that_a_template_made_a_text_is_refused_with_its_length(text: str) -> None:
+    with pytest.raises(InputError, match=rf"^rows: is the text of a list \({len(text)} characters"):
+        refuse_rendered_list(text, "rows")
+
+
+@pytest.mark.parametrize("text", ["", "a.csv", "(a).csv", "a[1].csv"])
+def test_a_path_is_no_text_of_a_list(text: str) -> None:
+    refuse_rendered_list(text, "rows")
+    assert list_problems(text, "rows") != []
+
+
+def test_a_data_frame_is_refused_with_what_to_pass() -> None:
+    with pytest.raises(InputError, match=r"^rows: is a DataFrame; pass its rows as a list of objects"):
+        refuse_data_frame(pd.DataFrame({"a": [1]}), "rows")
+    refuse_data_frame([{"a": 1}], "rows")
+
+
+def test_problems_of_conditions_say_what_is_wrong_with_which_item() -> None:
+    assert list_condition([7, "a", ""], "ids") == ["ids: item 1 is no text: 7", "ids: item 3 is empty"]
+    assert list_condition("a", "ids") == ["ids must be a list, not 'a'"]
+    assert list_problems("a", "ids") == ["'ids' must be a list of texts, not a text"]
+    assert list_problems({"a": 1}, "ids") == ["'ids' must be a list of texts, not {'a': 1}"]
+    assert mapping_condition([], "filters") == ["filters must be an object of conditions by name, not []"]
+    assert mapping_condition({}, "filters") == ["filters is empty; leave it out for no condition"]
+    assert mapping_condition({5: "a", " ": "b", "c": ""}, "filters") == [
+        "filters has the name 5, which is no text",
+        "filters has a condition without a name",
+        "filters: the condition of 'c' is empty ('')",
+    ]
