@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import logging
 from collections import UserList
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +15,12 @@ from typing import Any
 import pytest
 
 from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions
+from airflow_provider.core.sql.query import Query
+from airflow_provider.core.sql.rows import read_query
 from airflow_provider.errors import InputError
+from airflow_provider.leanix.ldif.content import open_content
 from airflow_provider.leanix.ldif.document import make_header, prepare
+from airflow_provider.leanix.ldif.mapping import read_mapping
 
 HEADER = make_header(
     connector_type="cmdb", connector_id="campus", connector_version="1.0.0", processing_direction="inbound"
@@ -221,3 +226,93 @@ def test_an_empty_file_is_said_to_be_empty(tmp_path: Path) -> None:
     path.write_text(" \n")
     with pytest.raises(InputError, match="is no LDIF: it is not JSON: it is empty"):
         items_of(str(path))
+
+
+@pytest.mark.parametrize(
+    ("columns", "options", "item"),
+    [
+        ("'A' AS TYPE, '1' AS ID, 'x' AS Name", NO_OPTIONS, {"type": "A", "id": "1", "data": {"Name": "x"}}),
+        (
+            """'A' AS Type, '1' AS Id, '{"n": 1}' AS DATA""",
+            NO_OPTIONS,
+            {"type": "A", "id": "1", "data": {"n": 1}},
+        ),
+        (
+            "'A' AS type, '1' AS id, 'x' AS Data, 2 AS more",
+            NO_OPTIONS,
+            {"type": "A", "id": "1", "data": {"Data": "x", "more": 2}},
+        ),
+        (
+            """'A' AS type, '1' AS id, '{"n": 1}' AS DATA, 2 AS more""",
+            RowOptions(ignore=["more"]),
+            {"type": "A", "id": "1", "data": {"n": 1}},
+        ),
+        (
+            "'A' AS kind, '1' AS id, 'x' AS name",
+            RowOptions(columns={"kind": "type"}),
+            {"type": "A", "id": "1", "data": {"name": "x"}},
+        ),
+    ],
+)
+def test_columns_of_a_query_have_the_case_of_items_and_keep_that_of_data(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, columns: str, options: RowOptions, item: Any
+) -> None:
+    host = str(tmp_path / "rows.db")
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "sqlite", "host": host}))
+    with read_query(Query(f"SELECT {columns}", "warehouse"), logging.getLogger(__name__)) as rows:
+        assert not open_content(rows, options).is_ordered
+        assert items_of(rows, options) == [item]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "options", "said"),
+    [
+        (
+            "a.ldif",
+            "[{}]".encode("utf-16")[:-1],
+            NO_OPTIONS,
+            r"^content '.*': is not UTF-8 \(truncated data\)",
+        ),
+        ("a.ldif", b"[]", RowOptions(encoding="latin-99"), "encoding 'latin-99' is not known, such as"),
+        ("a.ldif", b"[" * 200_000, NO_OPTIONS, "is no LDIF"),
+    ],
+)
+def test_a_file_in_another_encoding_is_refused(
+    tmp_path: Path, name: str, data: bytes, options: RowOptions, said: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=said):
+        items_of(str(path), options)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_a_file_longer_than_one_read_is_read_whole(tmp_path: Path, encoding: str) -> None:
+    items = [{"type": "A", "id": str(number), "data": {"n": "ä" * 1000}} for number in range(300)]
+    path = tmp_path / "a.ldif"
+    path.write_bytes(json.dumps({"content": items}, ensure_ascii=False).encode(encoding))
+    assert items_of(str(path), RowOptions(encoding=encoding)) == items
+
+
+def test_an_ldif_without_a_list_has_a_header_only(tmp_path: Path) -> None:
+    path = tmp_path / "a.ldif"
+    path.write_text(json.dumps({"description": "x", "content": {"a": 1}, "lxWorkspace": "w"}))
+    content = open_content(str(path), RowOptions(ignore=["lxWorkspace"], min_rows=0))
+    assert content.has_items
+    assert list(content.rows()) == []
+    assert (content.has_items, content.header) == (False, {"description": "x"})
+
+
+def test_a_whole_ldif_takes_no_mapping_and_a_list_does(tmp_path: Path) -> None:
+    mapping = read_mapping({"type": {"constant": "A"}, "id": "key", "data": {"name": "name"}})[0]
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps([{"key": "1", "name": "x"}]))
+    assert prepare(HEADER, str(path), mapping=mapping).count == 1
+    path.write_text(json.dumps({"content": [{"key": "1", "name": "x"}]}))
+    with pytest.raises(InputError, match="is a whole LDIF, whose items need no mapping; leave 'mapping' out"):
+        prepare(HEADER, str(path), mapping=mapping)
+
+
+def test_an_ldif_file_whose_path_is_the_text_of_a_list_is_refused_before_it_is_opened() -> None:
+    with pytest.raises(InputError, match="is the text of a list"):
+        open_content("['a.ldif']", RowOptions(source_format="ldif"))

@@ -12,7 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider.errors import InputError
-from airflow_provider.leanix.ldif.document import make_header, prepare
+from airflow_provider.leanix.ldif.document import (
+    SizedBody,
+    UnorderedItemsHash,
+    _join_chunks,
+    make_header,
+    prepare,
+    read_ldif,
+)
 from tests.support.hypothesis_sizes import examples
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=12)
@@ -28,6 +35,9 @@ ITEMS = st.lists(
 HEADER = make_header(
     connector_type="cmdb", connector_id="campus", connector_version="1.0.0", processing_direction="inbound"
 )
+
+ITEM = {"type": "App", "id": "a", "data": {}}
+DUMMY = {"type": "", "id": "", "data": {}}
 
 
 @settings(max_examples=examples(25))
@@ -71,3 +81,124 @@ def test_an_item_that_is_there_twice_is_named(items: list[dict[str, Any]], data:
     again = data.draw(st.sampled_from(items))
     with pytest.raises(InputError, match=f"item {len(items) + 1} .* occurred before"):
         prepare(HEADER, [*items, again])
+
+
+def test_a_query_has_the_same_hash_in_any_order_and_another_with_other_items() -> None:
+    def digest(*items: bytes) -> str:
+        found = UnorderedItemsHash()
+        for item in items:
+            found.update(item)
+        return found.hexdigest()
+
+    assert digest(b"a", b"b", b"b") == digest(b"b", b"a", b"b")
+    assert len({digest(), digest(b"a"), digest(b"a", b"a"), digest(b"a", b"b"), digest(b"ab")}) == 5
+    for count in range(1, 20):
+        total = count * int(hashlib.sha256(b"x").hexdigest(), 16)
+        assert digest(*[b"x"] * count) == f"{total % 2**256:064x}"
+    assert (len(digest()), len(digest(b"a"))) == (64, 64)
+
+
+def test_a_body_is_sent_in_chunks_of_64_kibibytes() -> None:
+    small = list(_join_chunks([b"x" * 1000] * 200))
+    assert [len(chunk) for chunk in small] == [66_000, 66_000, 66_000, 2_000]
+    assert list(_join_chunks([b"x" * 65_536, b"y"])) == [b"x" * 65_536, b"y"]
+    assert list(_join_chunks([b"", b""])) == []
+
+
+def test_a_body_can_be_read_step_by_step() -> None:
+    body = SizedBody(2, [b"a", b"b"])
+    assert (len(body), next(body), next(body), list(body)) == (2, b"a", b"b", [])
+
+
+@pytest.mark.parametrize(
+    ("header", "items", "writes", "facts"),
+    [
+        ({}, [ITEM], False, (1, 1, False, False)),
+        ({"processingMode": "full"}, [ITEM], False, (1, 1, False, True)),
+        ({"processingDirection": "outbound"}, [], False, (0, 0, True, False)),
+        ({}, [DUMMY], False, (1, 0, True, False)),
+        ({}, [DUMMY, ITEM], False, (2, 1, False, False)),
+        ({}, [ITEM], True, (1, 1, True, False)),
+        ({}, [], True, (1, 0, True, False)),
+    ],
+)
+def test_an_ldif_knows_what_its_run_is_for(
+    header: dict[str, Any], items: list[Any], writes: bool, facts: tuple[int, int, bool, bool]
+) -> None:
+    ldif = prepare({**HEADER, **header}, items, writes=writes)
+    assert (ldif.count, ldif.sent, ldif.is_export, ldif.is_full) == facts
+    assert (
+        ldif.connector
+        == "cmdb/campus/1.0.0/" + ldif.header["processingDirection"] + "/" + (ldif.header["processingMode"])
+    )
+    body = ldif.open()
+    announced, data = len(body), b"".join(body)
+    assert announced == len(data)
+    assert json.loads(data)["content"] == (items or [DUMMY] * writes)
+
+
+@pytest.mark.parametrize(
+    ("header", "items", "options", "problem"),
+    [
+        ({}, [], {"min_content": 1}, "the content has 0 items, fewer than 1 ('min_content')"),
+        ({}, [ITEM], {"min_content": 1}, None),
+        ({}, [], {}, None),
+        (
+            {"processingMode": "full"},
+            [],
+            {},
+            "the content has 0 items, fewer than 1; a full run deletes what it does not contain"
+            " (min_content=0 accepts a content without items)",
+        ),
+        ({"processingMode": "full"}, [], {"min_content": 0}, None),
+        ({"processingMode": "full"}, [DUMMY], {"min_content": 1}, "the content has 0 items, fewer than 1 ("),
+        ({"processingDirection": "outbound"}, [ITEM], {}, "an outbound run takes no content"),
+        (
+            {"processingDirection": "outbound"},
+            [],
+            {"writes": True},
+            "'write_to_ldif' is for inbound runs; an outbound run always makes an LDIF",
+        ),
+        ({}, [{**ITEM, "data": {"x": 1j}}], {}, "item 1 (a): field 'x' is a complex"),
+        ({"lxVersion": ""}, [], {}, "header field 'lxVersion' is missing or empty"),
+    ],
+    ids=str,
+)
+def test_a_content_fits_its_header_or_the_problem_is_named(
+    header: dict[str, Any], items: list[Any], options: dict[str, Any], problem: str | None
+) -> None:
+    if problem is None:
+        assert prepare({**HEADER, **header}, items, **options).sent == len(items)
+        return
+    with pytest.raises(InputError) as caught:
+        prepare({**HEADER, **header}, items, **options)
+    assert [text[: len(problem)] for text in caught.value.problems] == [problem]
+    assert caught.value.subject == "the LDIF"
+
+
+@pytest.mark.parametrize(
+    ("ldif", "problem"),
+    [
+        ([], "must be a JSON object, not list"),
+        ({**HEADER, "content": {}}, "'content' must be a list, not dict"),
+        ({**HEADER, "content": [ITEM, ITEM]}, "item 2 (a): the same type and id occurred before"),
+        (
+            {name: value for name, value in HEADER.items() if name != "lxVersion"},
+            "header field 'lxVersion' is missing or empty",
+        ),
+        ({**HEADER, "content": [{"type": "App", "id": "a", "name": "x"}]}, "item 1 (a): 'data' is missing"),
+    ],
+    ids=str,
+)
+def test_a_whole_ldif_that_is_not_valid_is_refused(ldif: Any, problem: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read_ldif(ldif)
+    assert any(text.startswith(problem) for text in caught.value.problems)
+
+
+def test_a_whole_ldif_is_taken_as_it_is() -> None:
+    given = {**HEADER, "processingMode": "FULL", "lxWorkspace": None, "processingDirection": "Inbound"}
+    ldif = read_ldif(given)
+    assert ldif.header == {**HEADER, "processingMode": "full"}
+    assert (ldif.count, ldif.writes) == (0, False)
+    assert read_ldif({**given, "content": (ITEM, ITEM)}, allow_duplicates=True).count == 2

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider.errors import InputError
 from airflow_provider.leanix.api import HEADER_ARGUMENTS
-from airflow_provider.leanix.ldif.header import DEFAULTS, merge_headers
+from airflow_provider.leanix.ldif.header import DEFAULTS, merge_headers, read_custom_fields
 from airflow_provider.leanix.operators import LeanIXRunOperator
 from airflow_provider.sandbox.leanix.seed import WORKSPACE_ID, tutorial_items
 from tests.support.task_runner import TaskRunner
@@ -212,3 +212,46 @@ def test_a_merged_header_says_what_each_side_says_or_names_the_contradiction(
         if value and name not in given:
             assert header[name].lower() == value.lower()
     assert header.keys() >= DEFAULTS.keys()
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        (
+            "[1]",
+            "must be an object, not '[1]' that a template made: pass the task's .output, or set"
+            " render_template_as_native_obj=True on the DAG",
+        ),
+        ("7", "must be an object, not '7'"),
+        (
+            "{",
+            "must be an object, not '{' that a template made: pass the task's .output, or set"
+            " render_template_as_native_obj=True on the DAG",
+        ),
+        ([1], "must be an object, not [1]"),
+        ({"a": float("nan")}, "at 'a' is NaN; select NULL for a value that is not there"),
+    ],
+    ids=str,
+)
+def test_custom_fields_that_are_no_object_stay_and_are_named(value: Any, problem: str) -> None:
+    header = {"customFields": value}
+    assert read_custom_fields(header) == [f"header field 'customFields' {problem}"]
+    assert header == {"customFields": value}
+
+
+def test_headers_of_a_task_and_a_file_are_merged_and_contradictions_named() -> None:
+    stored = {"connectorType": "cmdb", "processingMode": "FULL", "lxWorkspace": "Demo", "description": " "}
+    given = {"connectorType": "CMDB", "lxWorkspace": "demo", "description": "x", "customFields": {}}
+    header, problems = merge_headers(given, stored)
+    assert header == {
+        "lxVersion": "1.0.0",
+        "connectorType": "CMDB",
+        "processingMode": "full",
+        "lxWorkspace": "demo",
+        "description": "x",
+    }
+    assert problems == ["header field 'connectorType' is 'cmdb', but the task's argument is 'CMDB'"]
+    assert merge_headers({}, {"lxVersion": None, "lxWorkspace": 7}) == (
+        {"lxVersion": "1.0.0", "processingMode": "partial", "lxWorkspace": 7},
+        [],
+    )

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_provider.leanix.ldif import stream_parser
 from airflow_provider.leanix.ldif.stream_parser import LdifStreamParser, iter_items
 from tests.support.hypothesis_sizes import examples
 
@@ -76,3 +77,73 @@ def test_memory_is_that_of_one_item() -> None:
     assert sum(1 for _ in iter_items(chunks(), LdifStreamParser())) == 20_001
     assert tracemalloc.get_traced_memory()[1] < 2_000_000
     tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("data", "items", "has_content", "is_object"),
+    [
+        (b'{"content": []}', [], True, True),
+        (b'{"a": {"content": [{"b": 1}]}}', [], False, True),
+        (b'{"a": "content", "b": [{"c": 1}]}', [], False, True),
+        (b'{"content": {"a": [1]}}', [], False, True),
+        (b"[]", [], True, False),
+        (b"7", [], False, False),
+        (b'[{"a": [1, {"b": []}]}, {}]', [b'{"a": [1, {"b": []}]}', b"{}"], True, False),
+        (b'{"content": [\n{}\n,\t{}\r\n]\n}\n', [b"{}", b"{}"], True, True),
+    ],
+)
+def test_content_is_the_list_of_that_name_at_the_top_or_the_document(
+    data: bytes, items: list[bytes], has_content: bool, is_object: bool
+) -> None:
+    for size in (1, 3, 100):
+        parser = LdifStreamParser()
+        assert list(iter_items(pieces(data, size), parser)) == items
+        assert (parser.has_content, parser.is_object) == (has_content, is_object)
+        assert parser.repeated == []
+
+
+def test_names_that_occur_twice_outside_of_items_are_noted() -> None:
+    data = b'{"b": 1, "a": {"x": 1, "x": 2, "y": 3}, "b": 2, "b": 3, "content": [{"i": 1, "i": 2}], "c": 1}'
+    parser = LdifStreamParser()
+    assert list(iter_items([data], parser)) == [b'{"i": 1, "i": 2}']
+    assert parser.repeated == ["x", "b"]
+    assert parser.header == {"b": 3, "a": {"x": 2, "y": 3}, "content": [], "c": 1}
+
+
+def test_an_item_or_a_header_beyond_the_bound_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_parser, "_MAX_BUFFERED_BYTES", 100)
+    item = b'{"text": "' + b"x" * 85 + b'"}'
+    assert list(iter_items(pieces(b'{"content": [' + item + b"]}", 7), LdifStreamParser())) == [item]
+    parser = LdifStreamParser()
+    assert parser.feed(b'{"content": [{"a": "' + b"x" * 93) == []
+    with pytest.raises(ValueError, match="^an item or its header is larger than 64 MiB$"):
+        parser.feed(b"x")
+    header = LdifStreamParser()
+    header.feed(b'{"a": [' + b"1,  " * 23)
+    with pytest.raises(ValueError, match="larger than 64 MiB"):
+        header.feed(b"1," * 10 + b'"y"')
+
+
+def test_the_bound_is_64_mebibytes() -> None:
+    assert stream_parser._MAX_BUFFERED_BYTES == 64 * 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"}", "^it is not JSON: a bracket is closed that was never opened$"),
+        (b'"text', "^it ends before it is complete$"),
+        (b" \n", "^it is not JSON: it is empty$"),
+        (b'{"a" 1}', "^it is not JSON: JSON is malformed"),
+        (b'{"content": [{}, 5]}', "^its content has an item that is no object$"),
+        (b"[5]", "^its content has an item that is no object$"),
+    ],
+)
+def test_the_reason_is_in_the_error(data: bytes, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        list(iter_items([data], LdifStreamParser()))
+
+
+def test_a_parser_has_found_nothing_before_its_first_chunk() -> None:
+    parser = LdifStreamParser()
+    assert (parser.header, parser.repeated, parser.has_content, parser.is_object) == ({}, [], False, False)
