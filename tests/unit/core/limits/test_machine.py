@@ -503,3 +503,48 @@ def test_an_unusable_store_is_tried_every_half_minute_only(
     monkeypatch.setattr(store._fallback, "_unusable_until", 0.0)
     store.reserve(KEY, RATE, 60)
     assert folder.exists()
+
+
+def test_opening_without_a_lock_refuses_what_is_not_safe(store: MachineStore, tmp_path: Path) -> None:
+    folder = tmp_path / "budgets"
+    os.close(store.open_file("a.token", create=True))
+    with pytest.raises(FileNotFoundError):
+        store.open_file("b.token", create=False)
+    os.link(folder / "a.token", folder / "c.token")
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(StoreUnusableError, match="a file in it is a link or no regular file"):
+        store.open_file("a.token", create=False)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_file_that_is_only_read_counts_as_used_once_an_hour(store: MachineStore, tmp_path: Path) -> None:
+    path = tmp_path / "budgets" / "a.token"
+    os.close(store.open_file("a.token", create=True))
+    for age, used in ((3500, False), (3700, True)):
+        then = time.time() - age
+        os.utime(path, (then, then))
+        os.close(store.open_file("a.token", create=False))
+        assert (time.time() - path.stat().st_mtime < 1000) is used
+
+
+def test_an_idle_file_that_a_process_holds_is_not_removed(store: MachineStore, tmp_path: Path) -> None:
+    file, size = store.open_locked("a.permit", block=False)
+    assert size == 0
+    held, idle = tmp_path / "budgets" / "a.permit", tmp_path / "budgets" / "b.permit"
+    idle.touch(0o600)
+    (tmp_path / "budgets" / "other").touch(0o600)
+    then = time.time() - machine.IDLE - 10
+    for path in (tmp_path / "budgets").iterdir():
+        os.utime(path, (then, then))
+    store._swept_at = float("-inf")
+    os.close(store.open_file("c.permit", create=True))
+    assert held.exists()
+    assert not idle.exists()
+    assert (tmp_path / "budgets" / "other").exists()
+    os.close(file)
+
+
+def test_a_pipe_in_the_place_of_the_folder_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "budgets")
+    with pytest.raises(StoreUnusableError, match="^NotADirectoryError"):
+        MachineStore(str(tmp_path / "budgets")).reserve(KEY, RATE, 60)

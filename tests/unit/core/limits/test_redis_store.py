@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import random
@@ -17,7 +18,9 @@ import pytest
 
 from airflow_provider.core.limits import address
 from airflow_provider.core.limits.plan import SECOND, Rate, State, just_used, merged, paused, plan
+from airflow_provider.core.limits.redis_semaphore import RedisSemaphore
 from airflow_provider.core.limits.redis_store import RedisStore
+from airflow_provider.core.limits.semaphore import Permit
 from airflow_provider.core.limits.store import Reservation, StoreUnusableError, WouldBlockError
 from airflow_provider.errors import InputError
 from dev.redis_server import RedisServer, running
@@ -281,3 +284,26 @@ def test_nothing_is_imported_before_redis_is_used() -> None:
         "open_store('').reserve('ab', None, 60); assert 'redis' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_eight_aliases_are_followed_and_no_more(client: Any, store: RedisStore) -> None:
+    names = [f"{number:x}" * 10 for number in range(1, 11)]
+    for name, following in itertools.pairwise(names):
+        client.set(f"airflow-dt:{{budgets}}:{name}", f"alias {following}")
+    assert store.reserve(names[2], RATE, 60).key == names[9]
+    with pytest.raises(StoreUnusableError, match="circle"):
+        store.reserve(names[1], RATE, 60)
+
+
+def test_a_semaphore_has_three_keys_of_one_node_and_forgets_a_waiter_that_leaves(
+    client: Any, store: RedisStore
+) -> None:
+    semaphore = RedisSemaphore(store, KEY, 1)
+    held, waiter = Permit(), Permit()
+    assert semaphore.try_enter(held)
+    assert not semaphore.try_enter(waiter)
+    assert sorted(client.keys()) == [f"{NAME}:{part}".encode() for part in ("held", "order", "tried")]
+    semaphore.leave(waiter)
+    assert client.keys() == [f"{NAME}:held".encode()]
+    semaphore.leave(held)
+    assert client.keys() == []
