@@ -2,13 +2,24 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 from urllib.parse import quote, quote_plus, urlencode
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider.core.redaction import Redactor, without_query
+from airflow_provider.core.redaction import (
+    Redactor,
+    all_encodings,
+    encodings,
+    redact,
+    redact_http_logs,
+    redact_token,
+    shown_path,
+    token_encodings,
+    without_query,
+)
 
 SECRETS = st.text(st.characters(codec="utf-8", exclude_characters="*"), min_size=4, max_size=40)
 ENCODINGS = {
@@ -83,3 +94,138 @@ def test_a_token_that_was_not_received_yet_is_redacted_by_its_name() -> None:
 def test_other_members_keep_their_values() -> None:
     value = {"access_token": None, "detail": {"password": "is missing"}}
     assert Redactor().redact_value(value) == value
+
+
+def test_the_encodings_of_a_secret_are_these() -> None:
+    found = encodings("a/b\"c'd<e>&é+")
+    expected = {
+        "a/b\"c'd<e>&é+",
+        "a%2Fb%22c%27d%3Ce%3E%26%C3%A9%2B",
+        "a%2fb%22c%27d%3ce%3e%26%c3%a9%2b",
+        "a/b%22c%27d%3Ce%3E%26%C3%A9%2B",
+        "a%2Fb%22c'd%3Ce%3E%26%C3%A9%2B",
+        "a/b\\\"c'd<e>&\\u00e9+",
+        "a\\/b\\\"c'd<e>&é+",
+        "a/b\"c'd&lt;e&gt;&amp;é+",
+        "a/b&quot;c'd&lt;e&gt;&amp;é+",
+        "a/b&quot;c&#x27;d&lt;e&gt;&amp;é+",
+        "a/b&quot;c&#39;d&lt;e&gt;&amp;é+",
+        "a/b\"c\\'d<e>&é+",
+        "a/b\"c\\'d<e>&\\xc3\\xa9+",
+    }
+    assert expected <= found
+
+
+@pytest.mark.parametrize("before", ["", "x", "xy", "xyz"])
+@pytest.mark.parametrize("secret", ["12345678", "s3cr3t-%fü?>+/~~", "abcdefghi"])
+def test_a_secret_within_a_text_in_base64_is_redacted_at_each_alignment(before: str, secret: str) -> None:
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        text = encode(f"{before}{secret}".encode()).decode()
+        assert "***" in Redactor([secret]).redact(text)
+    assert any(
+        text in base64.b64encode(f"{before}{secret}{before}".encode()).decode() for text in encodings(secret)
+    )
+
+
+def test_base64_is_known_with_and_without_its_padding() -> None:
+    assert {"YWJjZA==", "YWJjZA"} <= encodings("abcd")
+    assert {"Pz8/Pg==", "Pz8_Pg==", "Pz8_Pg"} <= encodings("???>")
+    # The parts of shorter secrets within a longer text would be found in any text.
+    assert len(min(encodings("abcdefg"), key=len)) == 7
+    assert len(min(encodings("abcdefgh"), key=len)) == 8
+
+
+def test_secrets_of_three_characters_are_not_redacted_and_one_is_known_once() -> None:
+    redactor = Redactor(["abc", "abcd", "abcd"])
+    assert redactor.redact("abc abcd") == "abc ***"
+    redactor.add_token("abc")
+    redactor.add_token("abcd")
+    redactor.add_token("efgh")
+    redactor.add_token("efgh")
+    assert redactor._secrets == ["abcd"]
+    assert list(redactor._tokens) == ["efgh"]
+    assert redactor.redact("efgh") == "***"
+
+
+def test_values_of_json_are_redacted_with_their_keys() -> None:
+    redactor = Redactor(["secret"])
+    value = {"a secret": ["secret", ("x secret", 5)], "b": {"c": "secret"}, "d": None}
+    assert redactor.redact_value(value) == {"a ***": ["***", ("x ***", 5)], "b": {"c": "***"}, "d": None}
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        ("token=abc&x=1", "token=***&x=1"),
+        ("API_KEY%3dabc'", "API_KEY%3d***'"),
+        ("apikey=a apiKey=b", "apikey=*** apiKey=***"),
+        ("X-Amz-Signature=abc X-Goog-Credential=d", "X-Amz-Signature=*** X-Goog-Credential=***"),
+        ("mytoken=abc tokens=5", "mytoken=abc tokens=5"),
+        ("Basic YWJjZGVm bearer abc", "Basic *** bearer abc"),
+        ("basics of things", "basics of things"),
+    ],
+)
+def test_texts_in_the_form_of_a_credential_are_redacted(text: str, redacted: str) -> None:
+    assert Redactor().redact(text) == redacted
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://x.com/a?b#c", "https://x.com/a"),
+        ("/a/b?c=1", "/a/b"),
+        ("//u:p@x.com/a", "/a"),
+        ("http://[x", "(no URL)"),
+    ],
+)
+def test_a_url_is_logged_without_user_query_and_fragment(url: str, shown: str) -> None:
+    assert without_query(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/data/a.csv", "/data/a.csv"),
+        ("/data/a?b=1.csv", "/data/a?b=1.csv"),
+        ("s3://conn@bucket/a?b.csv", "s3://conn@bucket/a?b.csv"),
+        ("s3://key:pass@bucket/a.csv", "s3://bucket/a.csv"),
+        ("s3://bucket/a.csv?X-Amz-Signature=1", "s3://bucket/a.csv"),
+        ("s3://bucket", "s3://bucket"),
+        ("/data/a\nb.csv", "/data/a\\nb.csv"),
+        ("/" + "x" * 199, "/" + "x" * 199),
+        ("/" + "x" * 100 + "y" * 100, "/" + "x" * 59 + "…" + "x" * 39 + "y" * 100),
+    ],
+)
+def test_a_path_is_shown_without_credentials_on_one_line_and_cut(path: str, shown: str) -> None:
+    assert shown_path(path) == shown
+    assert len(shown) <= 200
+
+
+def test_encodings_for_the_masker_are_sorted_and_those_of_nothing_empty() -> None:
+    assert token_encodings("") == []
+    assert token_encodings("a+b") == ["a%2Bb", "a%2bb", "a+b"]
+    assert all_encodings(["", "abcd"]) == sorted(encodings("abcd"))
+
+
+def test_logs_of_http_libraries_are_redacted_with_their_tracebacks(caplog: pytest.LogCaptureFixture) -> None:
+    redact_http_logs(["lasting/secret"])
+    redact_http_logs(["lasting/secret"])
+    redact_token("short-lived-token")
+    caplog.set_level(logging.DEBUG)
+    for name in ("httpx", "urllib3.connectionpool", "httpcore.http11"):
+        try:
+            raise ValueError("lasting/secret")
+        except ValueError:
+            logging.getLogger(name).error(
+                "GET %s with %s", "/x?a=lasting%2Fsecret", "short-lived-token", exc_info=True
+            )
+        assert (
+            sum(
+                filter_ is logging.getLogger("httpx").filters[-1]
+                for filter_ in logging.getLogger(name).filters
+            )
+            == 1
+        )
+    assert [record.getMessage() for record in caplog.records] == ["GET /x?a=*** with ***"] * 3
+    assert all(record.exc_info is None and record.exc_text is None for record in caplog.records)
+    assert redact("a lasting/secret") == "a ***"

@@ -3,9 +3,11 @@ from __future__ import annotations
 import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
+from airflow_provider.core import redaction
 from airflow_provider.core.http import auth
 from airflow_provider.core.http.auth import MintedToken, QueryToken, Token, lead_time, read_token
 from airflow_provider.core.http.call import Call
@@ -240,3 +242,14 @@ async def test_a_token_request_without_callers_ends_after_a_short_time(
         await asyncio.sleep(0.001)
     service.answer.set()
     assert (await credential.atoken(service.send, "r"), service.requests) == ("token-2", 2)
+
+
+@pytest.mark.parametrize("way", ["sync", "async"])
+def test_a_fetched_token_is_redacted_in_the_process_s_logs(
+    way: str, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redaction, "_redactor", redaction.Redactor())
+    hook = connect()
+    call: Call[Any] = Call("GET", "closed/x")
+    _ = hook.send(call) if way == "sync" else asyncio.run(hook.asend(call))
+    assert redaction.redact("with tok/0+x") == "with ***"

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider.core.http.call import pairs, segment
+from airflow_provider.core.http.call import SUCCESS, UNSET, Call, pairs, segment
 from airflow_provider.errors import InputError
 
 ID = UUID("0a1b2c3d-0000-4000-8000-000000000001")
@@ -101,3 +101,20 @@ def test_any_value_is_a_segment_or_refused(value: Any) -> None:
     assert made
     assert "/" not in made
     assert made not in {"None", "nan", ".", ".."}
+
+
+def test_a_body_is_json_a_form_or_bytes_and_nothing_is_no_null() -> None:
+    assert Call[Any]("GET", "x").body() == (None, None)
+    assert Call[Any]("PUT", "x", json=None).body() == (b"null", "application/json")
+    form = Call[Any]("POST", "x", form={"a": "b c"}).body()
+    assert form == (b"a=b+c", "application/x-www-form-urlencoded")
+    assert Call[Any]("PUT", "x", content=b"c").body() == (b"c", None)
+    stream, kind = Call[Any]("PUT", "x", content=lambda: iter([b"c"])).body()
+    assert (list(stream or ()), kind) == ([b"c"], None)
+    assert not UNSET
+
+
+def test_a_call_is_shown_by_its_purpose_alone() -> None:
+    assert repr(Call[Any]("GET", "x?token=1", name="read")) == "<Call GET (read)>"
+    assert repr(Call[Any]("GET", "x?token=1")) == "<Call GET (without a name)>"
+    assert frozenset(range(200, 300)) == SUCCESS

@@ -18,6 +18,7 @@ from airflow_provider.core.http.call import Call
 from airflow_provider.core.http.rate_limit import Budget, shared_budget
 from airflow_provider.core.limits import address
 from airflow_provider.core.limits.plan import Rate
+from airflow_provider.core.limits.store import Reservation
 from airflow_provider.errors import InputError, RateLimitedError
 from airflow_provider.sandbox.server import Sandbox
 from tests.support.budgets import forget_process
@@ -388,3 +389,29 @@ def test_token_requests_have_a_budget_of_their_own(connect: Connect, echo: Sandb
         for budget in (endpoint.budget, endpoint.token_budget)
     ]
     assert used == [2, 1]
+
+
+def test_an_alias_is_remembered_for_ten_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("airflow_provider.core.http.rate_limit.time.monotonic", lambda: now[0])
+    budget, other = Budget(10, key="own"), Budget(10, key="other")
+    assert budget._current_key() == "own"
+    assert budget._must_join(other)
+    budget._used = ("other", 1000.0)
+    now[0] += 599.9
+    assert budget._current_key() == "other"
+    assert not budget._must_join(other)
+    now[0] += 0.1
+    assert budget._current_key() == "own"
+    assert budget._must_join(other)
+    assert not budget._must_join(Budget(10, key="own"))
+
+
+def test_waits_of_more_than_five_seconds_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "airflow_provider.core.http.rate_limit")
+    budget = Budget(10)
+    for wait in (5.0, 5.1):
+        budget._log_wait(Reservation(budget.store, "k", 0, wait, True))
+    assert [record.getMessage() for record in caplog.records] == [
+        "waiting 5.1 s for the request budget in this process"
+    ]

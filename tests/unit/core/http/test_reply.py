@@ -5,7 +5,19 @@ from typing import Any
 
 import pytest
 
-from airflow_provider.core.http.reply import Reply, read_error
+from airflow_provider.core.http import reply as module
+from airflow_provider.core.http.reply import (
+    BodyReader,
+    NoResponse,
+    Reply,
+    no_proxy_response,
+    non_finite_values,
+    page_title,
+    read_error,
+    read_json,
+    read_reply,
+    truncate,
+)
 
 
 def read(body: Any) -> tuple[str, str]:
@@ -85,3 +97,98 @@ def test_headers_are_found_in_any_case() -> None:
 )
 def test_a_web_page_is_known_by_its_body(headers: dict[str, str], body: bytes, expected: bool) -> None:
     assert Reply(200, headers, body).is_page is expected
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "message"),
+    [
+        ({"error": {"code": 7, "message": "inner"}, "message": "outer"}, "7", "inner"),
+        ({"code": 5, "detail": "5"}, "5", ""),
+        ({"code": "c", "error_code": "first", "message": "m", "detail": "d"}, "first", "d; m"),
+        ({"message": "same", "detail": "same"}, "", "same"),
+        ({"detail": ["a", None, {"b": 1}]}, "", "a, , b: 1"),
+        ({"code": "c" * 101}, "c" * 99 + "…", ""),
+        ({"code": ["list"], "error": 3}, "3", ""),
+        (["a", "b"], "", "a, b"),
+        ("<b>bold</b> text", "", "<b>bold</b> text"),
+        (b"<b>bold</b> text", "", "bold text"),
+        (b"less < more", "", "less < more"),
+        (b"<p>x</p><TITLE lang=en> A  page </TITLE>", "", "an HTML page: A page"),
+        (b"  \n", "", ""),
+    ],
+)
+def test_code_and_message_come_from_the_first_name_that_has_them(body: Any, code: str, message: str) -> None:
+    assert read(body) == (code, message)
+
+
+def test_texts_are_cut_at_their_length_with_an_ellipsis() -> None:
+    assert truncate("x" * 500) == "x" * 500
+    assert truncate("x" * 501) == "x" * 499 + "…"
+    assert truncate(" a \n b ", 3) == "a b"
+    assert page_title(f"<title>{'t' * 101}") == "t" * 99 + "…"
+    assert page_title("no title") == ""
+
+
+def test_a_reply_has_the_names_of_requests_and_its_text_whatever_its_bytes() -> None:
+    reply = Reply(201, {}, b"\xff{")
+    assert (reply.status_code, reply.content, reply.text) == (201, b"\xff{", "\ufffd{")
+    with pytest.raises(ValueError, match="^not JSON: "):
+        reply.json()
+    assert read_reply(reply) is reply
+    assert read_json(Reply(200, {}, b"[1]")) == [1]
+
+
+def test_a_page_is_known_by_its_first_kilobyte() -> None:
+    assert Reply(200, {}, b" " * (1024 - 5) + b"<html").is_page
+    assert not Reply(200, {}, b" " * (1024 - 4) + b"<html").is_page
+
+
+def test_values_without_a_number_in_json_are_found_in_their_order() -> None:
+    body = b'{"a": NaN, "b": [1, Infinity, {"c": -Infinity}], "d": "NaN"}'
+    assert list(non_finite_values(body)) == [
+        (("a",), "NaN"),
+        (("b", 1), "Infinity"),
+        (("b", 2, "c"), "-Infinity"),
+    ]
+    assert list(non_finite_values(b'{"a": NaN')) == []
+    assert list(non_finite_values(b"[" * 100_000)) == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "found"),
+    [
+        ("Tunnel connection failed: 407 Auth", (True, "the proxy refuses the connection (407 Auth)")),
+        ("503 Busy", (False, "the proxy refuses the connection (503 Busy)")),
+        ("failed: 4071", (False, "no connection to the proxy (failed: 4071)")),
+        ("refused 403", (False, "no connection to the proxy (refused 403)")),
+    ],
+)
+def test_a_proxy_that_refuses_is_permanent_by_its_status(reason: str, found: tuple[bool, str]) -> None:
+    response = no_proxy_response(reason)
+    assert (response.permanent, response.reason) == found
+    assert (response.sent, response.cause) == (False, "proxy")
+
+
+def test_a_successful_reply_may_have_512_mebibytes_and_an_error_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (module.MAX_BYTES, module.MAX_ERROR_BYTES) == (512 * 1024**2, 1024**2)
+    monkeypatch.setattr(module, "MAX_BYTES", 3 * module.MIB)
+    monkeypatch.setattr(module, "MAX_ERROR_BYTES", 4)
+    half = b"x" * (module.MIB * 3 // 2)
+    body = BodyReader((200,), 200, {"A": "b"})
+    assert [body.add(half), body.add(half)] == [True, True]
+    reply = body.result()
+    assert isinstance(reply, Reply)
+    assert (reply.status, reply.headers["a"], len(reply.body)) == (200, "b", 3 * module.MIB)
+    assert not body.add(b"y")
+    assert body.result() == NoResponse(True, "its reply is larger than 3 MiB", True)
+    error = BodyReader((200,), 500, {})
+    assert [error.add(b"abc"), error.add(b"def"), error.add(b"ghi")] == [True, False, False]
+    reply = error.result()
+    assert isinstance(reply, Reply)
+    assert reply.body == b"abcd"
+
+
+def test_a_body_that_is_compressed_twice_is_not_read() -> None:
+    once, twice = (BodyReader((200,), 200, {"Content-Encoding": names}) for names in ("gzip", "gzip, br"))
+    assert (once.readable, twice.readable) == (True, False)
+    assert twice.result() == NoResponse(True, "its reply is compressed more than once", True)

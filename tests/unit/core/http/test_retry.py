@@ -1,23 +1,29 @@
 from __future__ import annotations
 
+import logging
 from email.utils import formatdate
 from typing import Any
 
 import pytest
+import tenacity
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider import errors
 from airflow_provider.core.http.call import Call
-from airflow_provider.core.http.reply import NoResponse, Reply, read_error
+from airflow_provider.core.http.reply import NoResponse, Reply, read_error, read_nothing
 from airflow_provider.core.http.retry import (
     Outcome,
     OutcomeKind,
     RetryLimits,
+    RetryNeeded,
     backoff_seconds,
     classify,
+    is_brief,
+    result_or_raise,
     retry_after,
     should_stop,
+    tenacity_options,
 )
 
 READ = Call[Any]("GET", "x")
@@ -191,3 +197,242 @@ def test_every_outcome_is_classified(status: int, body: bytes, repeatable: bool,
     assert (outcome.kind is OutcomeKind.DONE) == (outcome.error is None)
     if not repeatable and outcome.kind is OutcomeKind.TRANSIENT:
         assert status == 503
+
+
+def test_limits_are_met_exactly_before_the_loop_stops() -> None:
+    transient = Outcome(OutcomeKind.TRANSIENT)
+    limits = RetryLimits(attempts=3, total=10, cap=5)
+    assert not should_stop(2.9, 4, 6, transient, limits)
+    assert should_stop(3, 4, 6, transient, limits)
+    assert should_stop(2, 4, 6.1, transient, limits)
+    asked = [Outcome(OutcomeKind.RATE_LIMITED, retry_after=seconds) for seconds in (5.0, 5.1)]
+    assert [should_stop(1, 0, 1, outcome, limits) for outcome in asked] == [False, True]
+    exact = RetryLimits(attempts=3, longest_delay=0.0)
+    assert not should_stop(1, 0, 0, Outcome(OutcomeKind.RATE_LIMITED, retry_after=0.0), exact)
+
+
+@pytest.mark.parametrize(
+    ("kind", "attempt", "limits", "between"),
+    [
+        (OutcomeKind.TRANSIENT, 1, RetryLimits(base=4, cap=100), (2, 4)),
+        (OutcomeKind.TRANSIENT, 3, RetryLimits(base=4, cap=100), (8, 16)),
+        (OutcomeKind.RATE_LIMITED, 1, RetryLimits(base=4, cap=100), (4, 8)),
+        (OutcomeKind.TRANSIENT, 9, RetryLimits(base=4, cap=100), (50, 100)),
+        (OutcomeKind.TRANSIENT, 1, RetryLimits(base=4, cap=100, least=3), (3, 4)),
+        (OutcomeKind.TRANSIENT, 1, RetryLimits(base=4, cap=100, least=7), (7, 7)),
+        (OutcomeKind.TRANSIENT, 5000, RetryLimits(base=1e-19, cap=100), (0.05, 0.12)),
+    ],
+)
+def test_the_backoff_doubles_with_jitter_downwards(
+    kind: OutcomeKind, attempt: int, limits: RetryLimits, between: tuple[float, float]
+) -> None:
+    found = [backoff_seconds(attempt, Outcome(kind), limits) for _ in range(300)]
+    low, high = between
+    assert low <= min(found) <= max(found) <= high
+    assert max(found) - min(found) >= 0.7 * (high - low)
+
+
+@pytest.mark.parametrize(("asked", "jitter"), [(0.0, 0.1), (2.0, 0.3), (9.0, 1.0), (50.0, 1.0)])
+def test_jitter_is_added_to_the_delay_that_the_service_asks_for(asked: float, jitter: float) -> None:
+    outcome = Outcome(OutcomeKind.RATE_LIMITED, retry_after=asked)
+    found = [backoff_seconds(1, outcome, RetryLimits()) - asked for _ in range(300)]
+    assert 0 <= min(found) <= 0.3 * jitter
+    assert 0.7 * jitter <= max(found) <= jitter + 1e-9
+    assert backoff_seconds(1, outcome, RetryLimits(least=60)) >= 60
+
+
+@pytest.mark.parametrize(
+    ("patience", "limits", "attempts"),
+    [
+        (60, RetryLimits(base=1, cap=64), 6 + 6 + 1),
+        (63, RetryLimits(base=1, cap=64), 6 + 6 + 1),
+        (64, RetryLimits(base=1, cap=64), 6 + 6 + 2),
+        (64, RetryLimits(base=0, cap=1), 6 + 10 + 128),
+        (64, RetryLimits(base=100, cap=64), 6 + 0 + 2),
+        (64, RetryLimits(base=1, cap=64, least=64), 6 + 6 + 1),
+    ],
+)
+def test_patience_is_turned_into_attempts(patience: float, limits: RetryLimits, attempts: int) -> None:
+    found = limits.adjusted(None, patience)
+    assert (found.attempts, found.total, found.cap) == (attempts, patience, limits.cap)
+
+
+@pytest.mark.parametrize(
+    ("kind", "retry_after", "known", "brief"),
+    [
+        (OutcomeKind.RATE_LIMITED, None, True, True),
+        (OutcomeKind.RATE_LIMITED, None, False, False),
+        (OutcomeKind.RATE_LIMITED, 2.0, False, True),
+        (OutcomeKind.RATE_LIMITED, 2.1, True, False),
+        (OutcomeKind.TRANSIENT, 1.0, True, False),
+    ],
+)
+def test_a_refusal_by_a_limit_per_second_is_known(
+    kind: OutcomeKind, retry_after: float | None, known: bool, brief: bool
+) -> None:
+    assert is_brief(Outcome(kind, retry_after=retry_after), known) is brief
+
+
+def outcome_of(call: Call[Any], status: int, body: bytes = b"{}", **headers: str) -> Outcome:
+    return classify(call, Reply(status, headers, body), read_error, "GET x", lambda text: text.upper())
+
+
+def test_an_error_has_the_services_words_and_the_delay_it_asks_for() -> None:
+    body = b'{"error_code": "slow", "detail": "wait"}'
+    for status, kind in ((429, errors.RateLimitedError), (503, errors.ServerError)):
+        outcome = outcome_of(READ, status, body, **{"retry-after": "7"})
+        assert type(outcome.error) is kind
+        assert (outcome.retry_after, outcome.error.retry_after) == (7.0, 7.0)
+        assert (outcome.error.code, outcome.error.message, outcome.error.request) == ("slow", "wait", "GET x")
+    assert (
+        outcome_of(WRITE, 500, body)
+        .error.args[0]
+        .startswith("GET x was sent, but got no response (HTTP 500 wait); it is not retried")
+    )
+    assert "(HTTP 500)" in str(outcome_of(WRITE, 500).error)
+
+
+@pytest.mark.parametrize(
+    ("status", "location", "to"),
+    [(301, "https://other/x?secret=1", "https://other/x"), (399, "", "no address")],
+)
+def test_a_redirect_is_refused_with_where_it_leads_to(status: int, location: str, to: str) -> None:
+    outcome = outcome_of(READ, status, location=location)
+    assert outcome.kind is OutcomeKind.PERMANENT
+    words = "a redirect, which is not followed: credentials go to the connection's own host only"
+    assert f"{words} (it leads to {to})" in str(outcome.error)
+    assert "redirect" not in str(outcome_of(READ, 400).error)
+
+
+def test_a_401_of_a_call_without_credential_asks_for_no_token() -> None:
+    call = Call[Any]("GET", "x", authenticated=False)
+    assert outcome_of(call, 401).kind is OutcomeKind.PERMANENT
+    assert isinstance(outcome_of(READ, 401).error, errors.AuthenticationError)
+
+
+PAGE = b"<html><title>Sign in</title></html>"
+
+
+def test_a_web_page_in_place_of_a_reply_is_permanent_or_ambiguous() -> None:
+    for call in (READ, READ.with_reader(read_nothing)):
+        outcome = outcome_of(call, 200, PAGE)
+        assert outcome.kind is OutcomeKind.PERMANENT
+        assert isinstance(outcome.error, errors.ServerError)
+        assert outcome.error.message == "a web page ('SIGN IN') instead of the API's reply"
+        assert outcome.error.advice == "check the host of the connection, and the proxy"
+    outcome = outcome_of(WRITE.with_reader(read_nothing), 200, b"<html>")
+    assert outcome.kind is OutcomeKind.AMBIGUOUS
+    assert "(a web page instead of the API's reply)" in str(outcome.error)
+    assert outcome_of(WRITE.with_reader(read_nothing), 200, b"{}").kind is OutcomeKind.DONE
+
+
+def test_a_reader_s_own_error_has_the_service_s_message_unless_it_has_one() -> None:
+    def refuse(error: Exception) -> Any:
+        def read(_: Reply) -> None:
+            raise error
+
+        return READ.with_reader(read)
+
+    body = b'{"error_code": "c", "detail": "because"}'
+    bare = outcome_of(refuse(errors.RequestRejectedError(200)), 200, body)
+    assert (bare.kind, bare.error.code, bare.error.message) == (OutcomeKind.PERMANENT, "c", "because")
+    own = errors.RequestRejectedError(200, "own", "words")
+    assert outcome_of(refuse(own), 200, body).error is own
+    assert outcome_of(refuse(errors.ServerError(200)), 200, body).kind is OutcomeKind.TRANSIENT
+    assert outcome_of(refuse(errors.ServerError(200)), 200, PAGE).kind is OutcomeKind.PERMANENT
+    assert outcome_of(refuse(errors.InputError("x")), 200, PAGE).error.problems == ["x"]
+    message = outcome_of(refuse(ValueError("y" * 300)), 200, body).error.message
+    assert message == f"the reply cannot be read: ValueError: {'Y' * 200}"
+
+
+def test_an_outcome_is_a_value_an_error_or_a_signal_to_retry() -> None:
+    error = errors.RequestRejectedError(400)
+    assert result_or_raise(Outcome(OutcomeKind.DONE, value=7)) == 7
+    for kind in (OutcomeKind.TRANSIENT, OutcomeKind.RATE_LIMITED):
+        with pytest.raises(RetryNeeded) as caught:
+            result_or_raise(Outcome(kind, error=error))
+        assert caught.value.outcome.error is error
+    with pytest.raises(errors.RequestRejectedError):
+        result_or_raise(Outcome(OutcomeKind.PERMANENT, error=error))
+    with pytest.raises(AssertionError, match="without an error"):
+        result_or_raise(Outcome(OutcomeKind.PERMANENT))
+
+
+class Slept:
+    """Tenacity's loop without waiting, over outcomes in their order.
+
+    :param outcomes: of the attempts.
+    """
+
+    def __init__(self, *outcomes: Outcome) -> None:
+        self.outcomes = list(outcomes)
+        self.pauses: list[float] = []
+
+    def run(self, limits: RetryLimits, **options: Any) -> Any:
+        def attempt() -> Any:
+            return result_or_raise(self.outcomes.pop(0))
+
+        options = tenacity_options(limits, options.pop("budget", None), logging.getLogger("retry"), **options)
+        return tenacity.Retrying(sleep=self.pauses.append, **options)(attempt)
+
+
+def failing(retry_after: float | None = None, kind: OutcomeKind = OutcomeKind.TRANSIENT) -> Outcome:
+    return Outcome(kind, error=errors.ServerError(500, "", "down"), retry_after=retry_after)
+
+
+def test_the_loop_ends_with_a_result_or_the_last_error_and_its_attempts(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    done = Outcome(OutcomeKind.DONE, value="fine")
+    loop = Slept(failing(), failing(), done)
+    assert loop.run(RetryLimits(attempts=3)) == "fine"
+    assert len(loop.pauses) == 2
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
+    assert "(attempt 1 of 3; next attempt in" in caplog.text
+    assert "(attempt 2 of 3; next attempt in" in caplog.text
+    loop = Slept(failing(), failing(), failing())
+    with pytest.raises(errors.ServerError) as caught:
+        loop.run(RetryLimits(attempts=3))
+    assert caught.value.__notes__ == ["failed in 3 attempts, in 0 s"]
+    with pytest.raises(errors.ServerError) as caught:
+        Slept(failing()).run(RetryLimits(attempts=1))
+    assert not hasattr(caught.value, "__notes__")
+
+
+def test_refusals_by_a_limit_per_second_cost_a_tenth_of_an_attempt(caplog: pytest.LogCaptureFixture) -> None:
+    refusals = [failing(0.5, OutcomeKind.RATE_LIMITED)] * 19
+    loop = Slept(*refusals, Outcome(OutcomeKind.DONE, value="fine"))
+    assert loop.run(RetryLimits(attempts=2)) == "fine"
+    assert "(attempt 2 of 2, 19 refused by a limit per second; next attempt in" in caplog.text
+    loop = Slept(*refusals, *refusals)
+    with pytest.raises(errors.ServerError) as caught:
+        loop.run(RetryLimits(attempts=2))
+    assert len(loop.pauses) == 19
+    assert caught.value.__notes__ == ["failed in 20 attempts, in 0 s"]
+    loop = Slept(*refusals)
+    with pytest.raises(errors.ServerError):
+        loop.run(RetryLimits(attempts=1))
+    assert loop.pauses == []
+
+
+def test_no_attempt_starts_after_the_deadline() -> None:
+    for left, attempts in ((3.5, 3), (2.9, 1)):
+        loop = Slept(*[failing(3.0)] * 3)
+        limits = RetryLimits(attempts=3)
+        with pytest.raises(errors.ServerError):
+            loop.run(limits, seconds_left=lambda left=left: left)
+        assert len(loop.outcomes) == 3 - attempts
+
+
+def test_the_largest_jitter_is_a_tenth_of_the_delay_and_a_second_at_most(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("airflow_provider.core.http.retry.random.uniform", lambda _, most: most)
+
+    def longest(asked: float) -> float:
+        return backoff_seconds(1, Outcome(OutcomeKind.RATE_LIMITED, retry_after=asked), RetryLimits())
+
+    assert [longest(asked) for asked in (0, 5, 9, 100)] == pytest.approx([0.1, 5.6, 10.0, 101.0])
+    transient = Outcome(OutcomeKind.TRANSIENT)
+    found = [backoff_seconds(attempt, transient, RetryLimits(base=1, cap=8)) for attempt in range(1, 6)]
+    assert found == [1, 2, 4, 8, 8]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import itertools
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +19,8 @@ from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http import reply, sync_transport
 from airflow_provider.core.http.call import Call, segment
 from airflow_provider.core.http.retry import RetryLimits
+from airflow_provider.core.http.sync_transport import _no_response, _root
+from airflow_provider.errors import InputError
 from tests.unit.core.conftest import SECRET, EchoHook
 
 READ = Call[Any]("GET", "open/thing")
@@ -456,3 +460,73 @@ def test_a_long_request_and_a_long_reply_make_short_log_lines(send: Send, echo, 
     lines = [line for line in logged().splitlines() if "attempt 1 of" in line]
     assert lines
     assert max(map(len, lines)) < 2000
+
+
+def nested_error(error: Exception, *causes: Exception) -> Exception:
+    for outer, inner in itertools.pairwise([error, *causes]):
+        outer.__cause__ = inner
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (requests.exceptions.SSLError("x"), (False, "TLS: SSLError: x", True, "tls")),
+        (
+            requests.exceptions.ProxyError("x"),
+            (False, "no connection to the proxy (ProxyError: x)", False, "proxy"),
+        ),
+        (
+            requests.exceptions.ConnectTimeout("x"),
+            (False, "no connection (ConnectTimeout)", False, "timeout"),
+        ),
+        (requests.exceptions.ReadTimeout("x"), (True, "the read timed out", False, "timeout")),
+        (
+            nested_error(requests.exceptions.ConnectionError("https://x?token=1"), OSError("reset")),
+            (True, "the connection broke (OSError: reset)", False, ""),
+        ),
+        (
+            nested_error(requests.exceptions.ConnectionError(), ValueError("https://x?token=1")),
+            (True, "the connection broke (ValueError)", False, ""),
+        ),
+    ],
+    ids=str,
+)
+def test_a_missing_response_is_classified_by_its_cause(error: Exception, expected: tuple[Any, ...]) -> None:
+    assert tuple(_no_response(error)) == expected
+
+
+def test_closing_ends_the_pool_once_and_the_next_call_opens_another(connect) -> None:
+    hook = connect()
+    hook.send(READ)
+    transport = hook.transport
+    first = transport._session
+    transport.seconds_waited = 0.9
+    transport.close()
+    assert transport._session is None
+    assert transport.seconds_waited == 0.9
+    transport.seconds_waited = 1.0
+    transport.close()
+    assert transport.seconds_waited == 0
+    assert hook.send(READ)["path"].endswith("/open/thing")
+    assert transport._session is not first
+
+
+def test_of_a_successful_reply_that_needs_no_body_none_is_read(connect) -> None:
+    assert connect().send(replace(READ, status_only=True, read=lambda reply: reply.body)) == b""
+    with pytest.raises(errors.RequestRejectedError) as caught:
+        connect().send(replace(READ, status_only=True, success_statuses=frozenset({204})))
+    assert caught.value.status == 200
+
+
+def test_causes_that_lead_in_a_circle_end() -> None:
+    first, second = OSError("first"), OSError("second")
+    first.__cause__, second.__cause__ = second, first
+    assert _root(first) == "OSError: second"
+    assert _root(KeyError("x")) == "KeyError"
+
+
+@pytest.mark.parametrize("name", ["InvalidURL", "InvalidHeader", "InvalidSchema"])
+def test_a_request_that_cannot_be_made_is_an_error_of_its_input(name: str) -> None:
+    with pytest.raises(InputError, match=f"^the request cannot be made: {name}$"):
+        _no_response(getattr(requests.exceptions, name)("https://x?token=1"))
