@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from operator import itemgetter
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,15 +20,20 @@ from airflow_provider.amigocloud.triggers import AmigoCloudDatasetTrigger
 from airflow_provider.amigocloud.watchers.observations import StateObservation
 from airflow_provider.amigocloud.watchers.registry import WatchRegistry
 from airflow_provider.core.state import firing, pauses, turns
+from airflow_provider.core.state.firing import FiredEvent, Firing
+from airflow_provider.core.state.identity import fingerprint
 from airflow_provider.core.triggers import NewItemsTrigger
 from airflow_provider.iotstudio.events.reader import Found
 from airflow_provider.iotstudio.events.records import Event
 from airflow_provider.iotstudio.triggers import IoTStudioEventTrigger
+from tests.support.fake_clock import FakeClock
 from tests.support.hypothesis_sizes import LONG
+from tests.support.state_store import FakeStateStore
 from tests.support.triggerers import LATENCY, SYNC_SECONDS, Cluster, Triggerer, asked, let_pass, observed
 
 pytestmark = pytest.mark.slow  # plays do not depend on versions
 
+LOG: Any = logging.getLogger(__name__)
 CHANGED_AT = 20.0
 BEGAN = datetime.now(UTC)
 STEP = 0.05 if LONG else 0.2
@@ -268,3 +276,198 @@ def test_two_triggerers_that_both_run_the_watcher_fire_each_change_once(
         for number in range(1, 6):
             play.change(every[seed % len(every)] + 15 * number, str(number))
         assert play.run(CHANGED_AT + 120) == {str(number): 1 for number in range(1, 6)}, seed
+
+
+# -- one watcher step by step ----------------------------------------------------------------------
+
+
+def firing_with(store: FakeStateStore | None, **fields: Any) -> Firing:
+    return Firing(SimpleNamespace(asset_state_store=store, **fields), "w", LOG)  # type: ignore[arg-type]
+
+
+def decide(*payloads: Any, value: Any = None) -> Callable[[Any], tuple[list[Any], Any]]:
+    return lambda _: ([{"item": item} for item in payloads], value)
+
+
+async def fired(firing: Firing, decision: Callable[[Any], Any]) -> list[Any]:
+    return [event.payload["item"] async for event in firing.events(decision)]
+
+
+async def test_a_new_watcher_knows_nothing_and_opens_with_the_stored_state() -> None:
+    store = FakeStateStore()
+    new = firing_with(store)
+    assert (new.value, new.is_outdated, new.read_at) == (None, False, -math.inf)
+    assert await new.open() is None
+    assert new.read_at == -math.inf
+    store.set("w", {"at": 1})
+    assert await new.open() == {"at": 1}
+    assert new.read_at <= asyncio.get_running_loop().time()
+    assert new.read_at > 0
+
+
+async def test_events_are_fired_and_the_state_that_follows_is_stored() -> None:
+    store = FakeStateStore()
+    store.set("w", {"at": 1})
+    watcher = firing_with(store)
+    await watcher.open()
+    seen: list[Any] = []
+
+    def decision(value: Any) -> Any:
+        seen.append(value)
+        return [{"item": "a"}, {"item": "b"}], {"at": 2}
+
+    assert await fired(watcher, decision) == ["a", "b"]
+    assert (seen, watcher.value, store["w"]) == ([{"at": 1}], {"at": 2}, {"at": 2})
+    assert await fired(watcher, decide("c")) == ["c"]
+    assert await fired(watcher, decide()) == []
+    assert (watcher.value, store["w"]) == ({"at": 2}, {"at": 2})
+    assert await fired(watcher, decide(value={"at": 3})) == []
+    assert (watcher.value, store["w"]) == ({"at": 3}, {"at": 3})
+
+
+async def test_a_state_that_another_process_changed_fires_nothing_and_is_adopted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    store = FakeStateStore()
+    watcher = firing_with(store)
+    await watcher.open()
+    await fired(watcher, decide(value={"at": 1}))
+    store.set("w", {"at": 7})
+    assert await fired(watcher, decide("a", value={"at": 2})) == []
+    assert (watcher.is_outdated, watcher.value, store["w"]) == (True, {"at": 7}, {"at": 7})
+    assert watcher.read_at > 0
+    assert "another triggerer has changed the asset's state" in caplog.text
+    assert await fired(watcher, decide("a", value={"at": 8})) == ["a"]
+    assert (watcher.is_outdated, store["w"]) == (False, {"at": 8})
+
+
+async def test_a_state_that_was_set_back_to_an_earlier_one_is_stored_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = FakeStateStore()
+    watcher = firing_with(store)
+    await watcher.open()
+    for number in range(3):
+        await fired(watcher, decide(value={"at": number}))
+    store.set("w", {"at": 0})
+    assert await fired(watcher, decide("a")) == ["a"]
+    assert (store["w"], watcher.is_outdated) == ({"at": 2}, False)
+    assert "was set back to an earlier one" in caplog.text
+    for number in range(3, 60):
+        await fired(watcher, decide(value={"at": number}))
+    store.set("w", {"at": 0})
+    assert await fired(watcher, decide("a")) == []
+    assert (watcher.value, watcher.is_outdated) == ({"at": 0}, True)
+
+
+async def test_a_write_that_failed_may_have_been_done_and_is_expected() -> None:
+    class Failing(FakeStateStore):
+        is_done = True
+
+        async def aset(self, key: str, value: Any) -> None:
+            if self.is_done:
+                self.set(key, value)
+            raise OSError("no answer")
+
+    store = Failing()
+    watcher = firing_with(store)
+    await watcher.open()
+    await fired(watcher, decide(value={"at": 1}))
+    assert await fired(watcher, decide("a", value={"at": 2})) == ["a"]
+    store.is_done = False
+    await fired(watcher, decide(value={"at": 3}))
+    assert await fired(watcher, decide("b")) == ["b"]
+    store.set("w", {"at": 9})
+    assert await fired(watcher, decide("c")) == []
+
+
+async def test_a_state_that_does_not_fit_is_remembered_by_the_process_only() -> None:
+    store = FakeStateStore()
+    watcher = firing_with(store)
+    await watcher.open()
+    large = {"at": "x" * 70_000}
+    assert await fired(watcher, decide("a", value=large)) == ["a"]
+    assert (watcher.value == large, store) == (True, {})
+    assert await fired(watcher, decide("b")) == ["b"]
+
+
+async def test_without_a_store_every_decision_fires() -> None:
+    watcher = firing_with(None)
+    assert await watcher.open() is None
+    assert await fired(watcher, decide("a", value={"at": 1})) == ["a"]
+    assert watcher.value == {"at": 1}
+
+
+async def test_after_a_pause_the_watcher_waits_and_reads_the_state_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = FakeClock()
+    for module in (pauses, turns, firing):
+        monkeypatch.setattr(module, "clock", clock)
+    monkeypatch.setattr(asyncio, "sleep", clock.asleep)
+    store = FakeStateStore()
+    watcher = firing_with(store)
+    watcher._pauses = pauses.Pauses(asyncio.get_running_loop())
+    await watcher.open()
+    clock.now += 40
+    assert await fired(watcher, decide("a")) == ["a"]
+    assert clock.slept == [firing.REST_SECONDS]
+    assert "this process did not run for 40 s" in caplog.text
+    assert await fired(watcher, decide("b")) == ["b"]
+    assert len(clock.slept) == 1
+    clock.now += 40
+    store.set("w", {"at": 5})
+    assert await fired(watcher, decide("c")) == []
+    assert (watcher.value, watcher.is_outdated) == ({"at": 5}, True)
+
+
+async def test_an_event_of_a_triggerer_notes_when_it_is_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    event = FiredEvent(payload={"item": "a"})
+    waiting = asyncio.create_task(event.wait_until_handed_over())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    assert not hasattr(event, "task_instance_state")
+    await waiting
+    monkeypatch.setattr(firing, "HAND_OVER_SECONDS", 0.0)
+    await FiredEvent(payload={}).wait_until_handed_over()
+
+
+async def test_in_a_triggerer_the_state_is_stored_after_the_events_were_handed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(turns, "TAKEN_SECONDS", 0.0)
+    store = FakeStateStore()
+    watcher = firing_with(store, trigger_id=1)
+    await watcher.open()
+    assert store["turn w"]["next"] is None
+    events = [event async for event in watcher.events(decide("a", value={"at": 1}))]
+    assert await fired(watcher, decide(value={"at": 2})) == []
+    assert "w" not in store
+    assert store["turn w"]["next"] == fingerprint({"at": 1})
+    assert watcher.value == {"at": 2}
+    assert len(firing._confirming) == 1
+    assert not hasattr(events[0], "task_instance_state")
+    await asyncio.gather(*firing._confirming)
+    assert store["w"] == {"at": 2}
+    await asyncio.sleep(0)
+    assert firing._confirming == set()
+    # The state that was stored last is not the one of the claim: the turn's record stays as it is.
+    assert store["turn w"]["next"] == fingerprint({"at": 1})
+    events = [event async for event in watcher.events(decide("b", value={"at": 3}))]
+    assert not hasattr(events[0], "task_instance_state")
+    await asyncio.gather(*firing._confirming)
+    assert (store["w"], store["turn w"]["next"]) == ({"at": 3}, None)
+
+
+def test_turns_are_taken_in_a_triggerer_that_has_a_store() -> None:
+    async def turns_of(store: FakeStateStore | None, **fields: Any) -> bool:
+        return firing_with(store, **fields)._turns is not None
+
+    for store, fields, expected in (
+        (FakeStateStore(), {"trigger_id": 0}, True),
+        (FakeStateStore(), {}, False),
+        (FakeStateStore(), {"trigger_id": None}, False),
+        (None, {"trigger_id": 1}, False),
+    ):
+        assert asyncio.run(turns_of(store, **fields)) is expected

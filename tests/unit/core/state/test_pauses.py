@@ -17,6 +17,7 @@ import pytest
 from airflow_provider.core.state import pauses
 from airflow_provider.core.state.pauses import Pauses, TaskPauses
 from tests.support.fake_clock import FakeClock
+from tests.support.wait import until
 
 PAUSE = "this task did not run for"
 FILE = """
@@ -129,3 +130,56 @@ async def test_a_write_in_an_event_loop_waits_as_one_on_a_worker(
     await task.arest(logging.getLogger(__name__))
     assert clock.slept == [pauses.REST_SECONDS]
     assert "40 s" in caplog.text
+
+
+async def test_the_pauses_of_a_running_loop_are_kept_and_those_of_closed_loops_forgotten() -> None:
+    mine = Pauses.here()
+    assert Pauses.here() is mine
+    other = asyncio.new_event_loop()
+    pauses._pauses[other] = mine
+    open_loop = asyncio.new_event_loop()
+    pauses._pauses[open_loop] = mine
+    other.close()
+    del pauses._pauses[asyncio.get_running_loop()]
+    again = Pauses.here()
+    assert again is not mine
+    assert other not in pauses._pauses
+    assert pauses._pauses.pop(open_loop) is mine
+    open_loop.close()
+
+
+def test_the_clock_runs_on_in_seconds() -> None:
+    first = pauses.clock()
+    assert 0 < first <= pauses.clock()
+    assert abs(first - time.clock_gettime(time.CLOCK_BOOTTIME)) < 60
+
+
+def test_a_thread_notices_a_pause_without_being_asked(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pauses, "BEAT_SECONDS", 0.001)
+    task = TaskPauses()
+    clock.now += pauses.LONG_TASK_SECONDS + 1
+    until(lambda: task._ended_at == clock.now, seconds=30)
+    assert task._length == pauses.LONG_TASK_SECONDS + 1
+
+
+def test_a_pause_is_one_of_more_than_its_bound_and_counts_for_some_seconds(clock: FakeClock) -> None:
+    task = TaskPauses()
+    clock.now += pauses.LONG_TASK_SECONDS
+    assert task.within(60) == 0
+    clock.now += pauses.LONG_TASK_SECONDS + 0.5
+    assert task.within(60) == pauses.LONG_TASK_SECONDS + 0.5
+    clock.now += 10
+    assert task.within(10) == 0
+    assert task.within(10.1) == pauses.LONG_TASK_SECONDS + 0.5
+
+
+async def test_a_loop_s_pause_is_one_of_more_than_four_seconds(clock: FakeClock) -> None:
+    loop = Pauses(asyncio.get_running_loop())
+    assert loop.length == 0
+    clock.now += pauses.LONG_SECONDS
+    assert not loop.since(0)
+    clock.now += pauses.LONG_SECONDS + 0.5
+    assert loop.since(clock.now - 0.1)
+    assert not loop.since(clock.now)

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import logging
+import re
 from types import SimpleNamespace
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider.core.state.identity import fingerprint
+from airflow_provider.core.state.identity import fingerprint, task_identity, without_expiry
 from airflow_provider.core.state.submission import Submission
 from tests.support.state_store import FakeStateStore
 
@@ -123,3 +124,63 @@ def test_without_a_store_the_marker_is_the_same_in_every_attempt(caplog) -> None
     assert open_(None).marker == open_(None, try_number=2).marker
     assert "No task state store" in caplog.text
     open_(None).created("run-1")
+
+
+def test_a_marker_is_short_the_same_for_a_task_and_another_for_each_work() -> None:
+    first = open_(None)
+    assert re.fullmatch(r"airflow:[0-9a-f]{12}-[0-9a-f]{8}\.0", first.marker)
+    assert first.marker.startswith(first.task_marker)
+    assert open_(None, request=2).marker.startswith(first.task_marker)
+    assert open_(None, task="u").task_marker != first.task_marker
+
+
+def test_notes_are_stored_beside_the_id_and_known_to_later_attempts() -> None:
+    store = FakeStateStore()
+    first = open_(store)
+    assert (first.is_known, first.note) == (False, None)
+    first.intend({"at": 5})
+    assert (first.is_known, first.note, store["submission"]["note"]) == (True, {"at": 5}, {"at": 5})
+    retry = open_(store)
+    assert (retry.remote_id, retry.note) == (None, {"at": 5})
+    retry.created("run-1")
+    assert "note" not in store["submission"]
+    retry.created("run-1", {"at": 7})
+    assert (open_(store).remote_id, open_(store).note) == ("run-1", {"at": 7})
+    retry.finished()
+    assert store["submission"]["note"] == {"at": 7}
+    assert store["submission"]["taken_by"] == 2
+
+
+def test_a_closed_work_is_known_by_its_id_and_a_changed_request_is_no_longer_the_same() -> None:
+    store = FakeStateStore()
+    first = open_(store)
+    first.intend()
+    first.created("run-1")
+    first.renew()
+    assert (first.remote_id, first.is_known, first.generation) == (None, False, 1)
+    assert store["submission"]["closed"] is True
+    retry = open_(store)
+    assert (retry.earlier_id, retry.earlier_was_same, retry.generation) == ("run-1", True, 1)
+    changed = open_(store, request=2)
+    assert (changed.earlier_id, changed.earlier_was_same) == ("run-1", False)
+    known = open_(FakeStateStore())
+    assert (known.earlier_id, known.earlier_was_same, known.generation) == (None, False, 0)
+
+
+def test_submissions_of_one_task_have_names_and_damaged_ones_count_as_none() -> None:
+    store = FakeStateStore()
+    other = Submission(context(store), 1, LOG, "second")
+    other.created("run-2")
+    assert list(store) == ["second"]
+    assert open_(store).remote_id is None
+    store.set("submission", "damaged")
+    assert not open_(store).is_known
+
+
+def test_a_task_is_known_by_dag_task_run_and_map_index() -> None:
+    ti = SimpleNamespace(dag_id="d", task_id="t", run_id="r")
+    assert task_identity({"ti": ti}) == ("d", "t", "r", "-1")
+    ti.map_index = 3
+    assert task_identity({"ti": ti}) == ("d", "t", "r", "3")
+    assert len(fingerprint({"a": 1})) == 16
+    assert without_expiry() == {} or list(without_expiry()) == ["retention"]
