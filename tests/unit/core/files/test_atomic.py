@@ -81,3 +81,28 @@ def test_a_file_before_its_upload_is_readable_by_its_owner_only(tmp_path: Path, 
 def test_a_path_that_names_no_file_is_refused(path: str) -> None:
     with pytest.raises(InputError, match="names no file"), AtomicFile(path):
         pass
+
+
+def test_size_and_hash_are_those_of_what_was_written(tmp_path: Path) -> None:
+    file = AtomicFile(str(tmp_path / "new" / "folder" / "a.csv"))
+    assert (file.closed, file.bytes) == (True, 0)
+    with pytest.raises(ValueError, match="^the file is not open$"):
+        file.write(b"x")
+    with file:
+        assert not file.closed
+        assert [file.write(b"abc"), file.write(b"de")] == [3, 2]
+        file.flush()
+    assert (file.closed, file.bytes) == (True, 5)
+    assert file.sha256 == hashlib.sha256(b"abcde").hexdigest()
+    assert (tmp_path / "new" / "folder" / "a.csv").read_bytes() == b"abcde"
+    assert [path.name for path in (tmp_path / "new" / "folder").iterdir()] == ["a.csv"]
+
+
+def test_a_file_has_the_modes_that_the_process_gives_new_files(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        with AtomicFile(str(tmp_path / "a.csv")) as file:
+            file.write(b"x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.csv").stat().st_mode & 0o777 == 0o640

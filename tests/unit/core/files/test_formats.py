@@ -61,3 +61,57 @@ def test_equal_content_makes_equal_compressed_bytes(tmp_path: Path) -> None:
 def test_a_path_that_is_no_text_is_refused(path: Any) -> None:
     with pytest.raises(InputError, match="output_path: must be the path of a file, not"):
         choose(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "given", "message"),
+    [
+        (
+            "a.txt",
+            None,
+            "output_path: 'a.txt' must end in one of .csv, .jsonl, .parquet (.csv and .jsonl also with .gz),"
+            " or set 'file_format'",
+        ),
+        (
+            "a.parquet.gz",
+            None,
+            "output_path: 'a.parquet.gz' must end in one of .csv, .jsonl, .parquet (.csv and .jsonl also with"
+            " .gz), or set 'file_format'",
+        ),
+        (
+            "a.gz",
+            "parquet",
+            "output_path: 'a.gz' must end in one of .csv, .jsonl, .parquet (.csv and .jsonl also with .gz)",
+        ),
+        ("a.csv", "xml", "file_format: 'xml' is unknown; there are csv, jsonl, parquet"),
+    ],
+)
+def test_a_format_that_cannot_be_written_is_refused_with_those_that_can(
+    path: str, given: str | None, message: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        choose_format(
+            path,
+            ("csv", "jsonl", "parquet"),
+            compressible=("csv", "jsonl"),
+            given=given,
+            argument="file_format",
+        )
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("path", "given", "found"),
+    [
+        ("/a.b/C.CSV", None, ("csv", False)),
+        ("a.tar.csv.gz", None, ("csv", True)),
+        ("noname", "csv", ("csv", False)),
+        ("a.txt.gz", "csv", ("csv", True)),
+        ("csv/a.jsonl", None, ("jsonl", False)),
+    ],
+)
+def test_name_and_compression_are_chosen_apart(path: str, given: str | None, found: tuple[str, bool]) -> None:
+    chosen = choose_format(path, ("csv", "jsonl"), compressible=("csv", "jsonl"), given=given)
+    assert (chosen.name, chosen.compressed) == found
+    with pytest.raises(InputError, match=r"must end in one of .csv \( also with .gz\)$"):
+        choose_format("csv", ("csv",), compressible=())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -47,3 +48,25 @@ def test_progress_is_logged_every_few_seconds(monkeypatch: pytest.MonkeyPatch) -
     now[0] += 20
     assert progress.update(500) == 20
     assert lines == ["100 of 400 rows, 10 a second, 30 s to go", "500 rows, 20 a second"]
+
+
+def test_progress_names_rate_total_and_the_seconds_to_go(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("airflow_provider.core.files.manifest.time.monotonic", lambda: now[0])
+    caplog.set_level(logging.INFO)
+    progress = ProgressLog(logging.getLogger("progress"))  # type: ignore[arg-type]
+    now[0] = 109.9
+    assert progress.update(50, 1000) is None
+    now[0] = 110.0
+    assert progress.update(100, 1000) == 10.0
+    now[0] = 130.0
+    assert progress.update(500) == 20.0
+    now[0] = 140.0
+    assert progress.update(500, 1000) == 0.0
+    assert caplog.messages == [
+        "100 of 1000 rows, 10 a second, 90 s to go",
+        "500 rows, 20 a second",
+        "500 of 1000 rows, 0 a second",
+    ]

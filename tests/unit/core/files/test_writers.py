@@ -45,3 +45,43 @@ def test_a_csv_row_with_a_column_of_its_own_is_refused_not_cut(tmp_path: Path) -
         AtomicFile(str(tmp_path / "x")) as out,
     ):
         CsvWriter(out).write_rows([{"a": 1}, {"a": 1, "b": 2}])
+
+
+class Out:
+    """An open file that keeps its bytes."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+
+    def write(self, data: bytes) -> int:
+        self.parts.append(data)
+        return len(data)
+
+
+def test_lines_that_are_encoded_already_are_written_as_they_are() -> None:
+    out = Out()
+    writer = JsonLinesWriter(out)  # type: ignore[arg-type]
+    writer.write_lines(b'{"a": 1}\n{"a": 2}', 2)
+    writer.write_lines(b"", 0)
+    writer.write_rows([])
+    assert (out.parts, writer.rows, writer.columns) == ([b'{"a": 1}\n{"a": 2}\n'], 2, [])
+    writer.write_rows([{"b": 3, "a": 4}, {"c": 5}])
+    assert (out.parts[1:], writer.rows, writer.columns) == ([b'{"b":3,"a":4}\n{"c":5}\n'], 4, ["b", "a"])
+    assert JsonLinesWriter(out, ["x"]).columns == ["x"]  # type: ignore[arg-type]
+
+
+def test_csv_has_its_header_once_and_the_columns_of_the_first_row() -> None:
+    out = Out()
+    writer = CsvWriter(out)  # type: ignore[arg-type]
+    writer.write_rows([])
+    assert b"".join(out.parts) == b""
+    writer.write_lines(b'{"a": 1, "b": null}\n{"b": true, "a": [1, "x"]}', 2)
+    writer.write_rows([{"a": False, "b": 'x,"y"\n'}])
+    writer.close()
+    assert b"".join(out.parts).decode() == 'a,b\n1,\n"[1,""x""]",true\nfalse,"x,""y""\n"\n'
+    assert writer.rows == 3
+    with pytest.raises(InputError, match=r"^row 4 has columns that the header lacks: \['c', 'd'\]$"):
+        writer.write_rows([{"d": 1, "c": 2}])
+    empty = Out()
+    CsvWriter(empty).close()  # type: ignore[arg-type]
+    assert empty.parts == []
