@@ -1,0 +1,201 @@
+"""Values of drivers become values of JSON, or are unreadable with the reason."""
+
+from __future__ import annotations
+
+import errno
+import tempfile
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from airflow_provider.core.input.values import Unreadable
+from airflow_provider.core.sql.failures import database_error, spool_error
+from airflow_provider.core.sql.query import Query
+from airflow_provider.core.sql.values import DatabaseValueReader, ExactDecimal
+from airflow_provider.errors import DatabaseError, InputError
+
+NAIVE = "is a time without a time zone; state its zone (for a query: sql_timezone, or AT TIME ZONE)"
+NO_DATE = "is infinity, or a date outside the years 1 to 9999"
+
+
+class Text(str):
+    __slots__ = ()
+
+
+class DateRange:
+    """A range of a driver."""
+
+
+def read(value: Any, **options: Any) -> Any:
+    (found,) = DatabaseValueReader(**options).read_row([value])
+    return ("unreadable", found.problem) if isinstance(found, Unreadable) else found
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        (None, None),
+        (True, True),
+        ("ä", "ä"),
+        (Text("x"), "x"),
+        (5, 5),
+        (2**63 - 1, 2**63 - 1),
+        (2**63, 2**63),
+        (-(2**63), -(2**63)),
+        (2**64, ("unreadable", "is a whole number of more than 64 bits")),
+        (1.5, 1.5),
+        (float("inf"), ("unreadable", "is inf, which is no JSON number")),
+        (float("nan"), ("unreadable", "is NaN; select NULL for a value that is not there")),
+        ("a\0", ("unreadable", "has a NUL character, which no text may have")),
+        (Text("a\0"), ("unreadable", "has a NUL character, which no text may have")),
+        ("\ud800", ("unreadable", "is no valid Unicode text")),
+        (Decimal("1.50"), 1.5),
+        (Decimal("1e19"), 10**19),
+        (Decimal("1e20"), ("unreadable", "is a number of more than 64 bits; select it as text")),
+        (Decimal("Infinity"), ("unreadable", "is Infinity, which is no JSON number")),
+        (date(2026, 1, 31), "2026-01-31"),
+        (time(1, 2), "01:02:00"),
+        (datetime(2026, 1, 31, tzinfo=UTC), "2026-01-31T00:00:00Z"),
+        (datetime(2026, 1, 31), ("unreadable", NAIVE)),
+        (pd.Timestamp("2026-01-31"), ("unreadable", NAIVE)),
+        (datetime.max, ("unreadable", NO_DATE)),
+        (datetime.min.replace(tzinfo=UTC), ("unreadable", NO_DATE)),
+        (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        (memoryview(b"x"), b"x"),
+        (bytearray(b"x"), b"x"),
+        (
+            timedelta(1),
+            ("unreadable", "is an interval; select a number, as EXTRACT(EPOCH FROM …) returns it"),
+        ),
+        (
+            DateRange(),
+            ("unreadable", "is a range; select its bounds, as lower(…) and upper(…) return them"),
+        ),
+        (Unreadable("is broken"), ("unreadable", "is broken")),
+        (np.int64(3), 3),
+        ([1, Decimal("2.5")], [1, 2.5]),
+        ({"a": None}, {"a": None}),
+    ],
+    ids=repr,
+)
+def test_a_value_is_read_as_json_has_it_or_is_unreadable(value: Any, found: Any) -> None:
+    assert read(value) == found
+    assert type(read(value)) is type(found)
+
+
+def test_times_without_a_zone_are_in_the_zone_that_is_stated() -> None:
+    assert read(datetime(2026, 1, 31), timezone=UTC) == "2026-01-31T00:00:00Z"
+
+
+def test_long_decimals_are_rounded_refused_or_kept() -> None:
+    long, short = Decimal("0.12345678901234567890"), Decimal("999999999999999999")
+    assert read(long) == float(long)
+    assert read(long, long_decimals="refuse")[1].startswith("has more digits than a number of 64 bits")
+    assert read(Decimal("0.5"), long_decimals="refuse") == 0.5
+    kept = read(long, long_decimals="keep")
+    assert isinstance(kept, ExactDecimal)
+    assert kept.number == long
+    assert read(short, long_decimals="keep") == 999999999999999999
+    assert isinstance(read(short + 1, long_decimals="keep"), ExactDecimal)
+    assert isinstance(read(Decimal("1e30"), long_decimals="keep"), ExactDecimal)
+    assert read(Decimal("NaN"), long_decimals="keep")[0] == "unreadable"
+
+
+# -- failures --------------------------------------------------------------------------------------
+
+QUERY = Query("SELECT name, 123456 FROM rooms", "no_such_connection", ["parameter-text", 7, True, None])
+
+
+class ProgrammingError(Exception):
+    """PEP 249's error of a driver without SQLSTATE."""
+
+
+def failure(message: Any = "", *, kind: type[Exception] = Exception, **fields: Any) -> Exception:
+    error = kind(*(message if isinstance(message, tuple) else (message,)))
+    vars(error).update(fields)
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "wrong", "said"),
+    [
+        (failure("no column", sqlstate="42703"), True, "no column (SQLSTATE 42703)"),
+        (failure("no column", pgcode="0A000"), True, "no column (SQLSTATE 0A000)"),
+        (failure("x", sqlstate="25006"), True, "x (SQLSTATE 25006); a query must only read"),
+        (failure("gone", sqlstate="57P01"), False, "gone (SQLSTATE 57P01)"),
+        (failure("secret text", sqlstate="P0001"), False, "a function of the database raised an error"),
+        (failure("bad", kind=ProgrammingError), True, "bad"),
+        (failure("bad", sqlite_errorname="SQLITE_READONLY"), True, "bad"),
+        (failure("bad", sqlite_errorname="SQLITE_ERROR"), True, "bad"),
+        (failure("bad", sqlite_errorname="SQLITE_BUSY"), False, "bad"),
+        (failure((1054, "Unknown column 'secret'")), False, "Unknown column 'secret' (error 1054)"),
+        (failure((1146, "Table 'secret'")), False, "Table 'secret' (error 1146)"),
+        (failure((1062, "Duplicate 'secret'")), False, "Duplicate '…' (error …)"),
+        (failure("\n first \n second"), False, "first"),
+        (failure("first DETAIL: secret"), False, "first"),
+        (failure("first CONTEXT: secret"), False, "first"),
+        (failure(""), False, "Exception"),
+        (failure("number 99999 and 123456 at 12"), False, "number … and 123456 at 12"),
+        (failure("bad value 'secret' of 'x"), False, "bad value '…'"),
+        (failure('doesn\'t like "secret" it'), False, 'doesn\'t like "…" it'),
+        (failure("has parameter-text in it"), False, "has … in it"),
+        (failure("column 'name' of 'secret'", sqlstate="42703"), True, "column 'name' of '…'"),
+        (failure("column 'nam' is", sqlstate="42703"), True, "column '…' is"),
+        (failure("column 'name' is", sqlstate="22000"), False, "column '…' is"),
+        (failure("column 'name", sqlstate="42703"), True, "column '… (SQLSTATE 42703)"),
+    ],
+    ids=lambda value: str(value)[:50],
+)
+def test_a_failure_says_what_is_wrong_without_values(error: Exception, wrong: bool, said: str) -> None:
+    found = database_error(error, QUERY)
+    assert type(found) is (InputError if wrong else DatabaseError)
+    beginning = (
+        "sql: cannot be run on the connection 'no_such_connection': "
+        if wrong
+        else "the database of the connection 'no_such_connection' failed while its rows were read: "
+    )
+    assert str(found).startswith(f"{beginning}{said}"), str(found)
+    assert "secret" not in str(found) or "Unknown column" in said or "Table" in said
+    assert wrong or str(found).endswith("; nothing was sent")
+
+
+def test_parameters_that_do_not_fit_are_a_problem_of_their_own() -> None:
+    for kind in (IndexError, KeyError, TypeError):
+        found = database_error(failure("x", kind=kind), QUERY)
+        assert str(found) == "parameters: do not fit the placeholders of the query"
+        assert isinstance(database_error(failure("x", kind=kind), Query("SELECT 1", "w")), DatabaseError)
+    assert isinstance(database_error(failure("x", kind=ValueError), QUERY), DatabaseError)
+
+
+def test_a_connection_that_cannot_be_opened_is_named_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = (
+        '{"conn_type": "x", "password": "pass-word", "extra": {"key": "12345678", "short": "1234567"}}'
+    )
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", connection)
+    error = failure("no 'pass-word' 12345678 1234567", sqlstate="42000")
+    found = database_error(error, Query("SELECT 1", "warehouse", ["x"]), connecting=True)
+    assert str(found) == (
+        "the database of the connection 'warehouse' cannot be reached: no '***' *** 1234567 (SQLSTATE 42000);"
+        " nothing was sent"
+    )
+    long = database_error(failure("x" * 400), Query("SELECT 1", "warehouse"), connecting=True)
+    assert "x" * 299 + "…" in str(long)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_is_named_with_the_rows_that_fitted(number: int) -> None:
+    assert str(spool_error(OSError(number, "x"), 7)) == (
+        f"the local disk is full, in {tempfile.gettempdir()}, after 7 rows of the query; nothing was sent."
+        " Free space there, or set TMPDIR to a larger disk"
+    )
+
+
+def test_another_failure_of_the_disk_has_its_reason() -> None:
+    error: Any = SimpleNamespace(errno=errno.EIO, strerror="input/output error")
+    assert "the local disk cannot be written (input/output error), in" in str(spool_error(error, 0))
