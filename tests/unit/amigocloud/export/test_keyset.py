@@ -16,7 +16,13 @@ import msgspec
 import pytest
 
 from airflow_provider.amigocloud.export.checkpoint import SavedPages
-from airflow_provider.amigocloud.export.keyset import KeysetReader, Range, literal
+from airflow_provider.amigocloud.export.keyset import (
+    KeysetReader,
+    Range,
+    _range_count,
+    literal,
+    read_count,
+)
 from airflow_provider.amigocloud.export.readers import Outline, ReadOptions
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
 from airflow_provider.amigocloud.pagination import Column, Page
@@ -342,3 +348,86 @@ def test_parallel_and_sequential_exports_are_the_same_bytes(sandbox, tmp_path):
         ).execute({})
         files.append(path.read_bytes())
     assert files[0] == files[1] == files[2]
+
+
+@pytest.mark.parametrize(
+    ("rows", "page_size", "concurrency", "count"),
+    [
+        (0, 100, 4, 0),
+        (90, 100, 4, 1),
+        (91, 100, 4, 2),
+        (900, 100, 1, 10),
+        (900, 100, 4, 10),
+        (990, 100, 4, 11),
+        (1000, 100, 4, 11),
+        (1010, 100, 4, 11),
+        (2000, 100, 8, 23),
+    ],
+)
+def test_a_range_is_cut_into_full_rounds_of_requests(
+    rows: int, page_size: int, concurrency: int, count: int
+) -> None:
+    assert _range_count(rows, page_size, concurrency) == count
+
+
+@pytest.mark.parametrize(
+    ("part", "condition"),
+    [
+        (Range(), ""),
+        (Range(after="it's"), " WHERE \"k\" > 'it''s'"),
+        (Range(low=1, high=2.5), ' WHERE "k" >= 1 AND "k" < 2.5'),
+        (Range(after=False, high=Decimal("1.10")), ' WHERE "k" > false AND "k" < 1.10'),
+    ],
+)
+def test_a_range_is_a_condition_in_sql(part: Range, condition: str) -> None:
+    assert part.where('"k"') == condition
+
+
+def test_a_tail_starts_after_a_key_and_ends_where_the_whole_ends() -> None:
+    assert Range(after="a").is_tail_of(Range())
+    assert Range(after="a", high="z").is_tail_of(Range(high="z"))
+    assert not Range(after="a", high="b").is_tail_of(Range())
+    assert not Range(low="a").is_tail_of(Range())
+
+
+@pytest.mark.parametrize(
+    ("part", "first", "last"),
+    [
+        (Range(rows=1000), None, None),
+        (Range(rows=1000), "zz", "zzz"),
+        (Range(rows=1000), 5, 7),
+        (Range(rows=90), "00000000", "ffffffff"),
+        (Range(rows=None), "00000000", "ffffffff"),
+        (Range(rows=1000), "00000000", "0000000a"),
+    ],
+    ids=str,
+)
+def test_a_range_that_cannot_be_cut_stays_whole(part: Range, first: Any, last: Any) -> None:
+    assert part.cut(100, 4, first, last) == [part]
+
+
+def test_cuts_lie_evenly_between_the_first_and_the_last_key() -> None:
+    ranges = Range(rows=200).cut(100, 1, "00000000", "0000000f")
+    assert ranges == [Range(high="00000005"), Range(low="00000005", high="0000000a"), Range(low="0000000a")]
+    ranges = Range(after="00000000", high="0000000f", rows=200).cut(100, 1)
+    assert [part.high for part in ranges] == ["00000005", "0000000a", "0000000f"]
+    assert ranges[0].after == "00000000"
+    # Without an upper bound the keys may go up to the last digits; a bound of another kind leaves no room.
+    assert [part.high for part in Range(rows=200).cut(100, 1, "00000000")] == ["55555555", "aaaaaaaa", None]
+    assert Range(high="x", rows=200).cut(100, 1, "00000000") == [Range(high="x", rows=200)]
+    many = Range(rows=200).cut(100, 1, "0" * 40, "f" * 40)
+    assert [part.high for part in many] == ["5" * 13, "a" * 13, None]
+
+
+def test_cuts_of_uuids_are_whole_uuids() -> None:
+    first, last = "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"
+    ranges = Range(rows=200).cut(100, 1, first, last)
+    assert [part.high for part in ranges] == [
+        "55555555-5555-5000-0000-000000000000",
+        "aaaaaaaa-aaaa-a000-0000-000000000000",
+        None,
+    ]
+
+
+def test_counts_that_some_services_send_as_text_are_read() -> None:
+    assert [read_count(value) for value in (5, "5", 5.0, None, "many", True)] == [5, 5, 5, None, None, None]
