@@ -8,7 +8,12 @@ import pytest
 
 from airflow_provider.errors import RunFailedError
 from airflow_provider.leanix.operators import LeanIXRunOperator
-from airflow_provider.leanix.runs.outcome import build_outcome
+from airflow_provider.leanix.runs.outcome import (
+    RunOutcome,
+    build_outcome,
+    failure_reason,
+    processed_count,
+)
 from airflow_provider.sandbox.leanix.seed import tutorial_items
 from tests.support.task_runner import TaskRunner
 
@@ -62,3 +67,108 @@ def test_a_log_that_ends_halfway_leaves_the_number_unknown() -> None:
     rows: list[dict[str, Any] | None] = [{"status": "WARNING", "message": "m"}, None]
     outcome = build_outcome("r", "FINISHED", {}, rows)
     assert (outcome.warnings, len(outcome.messages)) == (None, 1)
+
+
+@pytest.mark.parametrize(
+    ("stats", "count"),
+    [
+        ({}, None),
+        ({"processorStatistics": "broken"}, None),
+        ({"singleRunLevelStatistics": [{"processedContentCount": 5}]}, None),
+        ({"processorStatistics": []}, 0),
+        (
+            {"processorStatistics": [], "singleRunLevelStatistics": [{"processedContentCount": 5}]},
+            5,
+        ),
+        (
+            {
+                "processorStatistics": [{"processedContentCount": 3}, {"processedContentCount": 7}, "x"],
+                "singleRunLevelStatistics": [{"processedContentCount": 5}],
+            },
+            7,
+        ),
+        (
+            {
+                "processorStatistics": [
+                    {"processedContentCount": 3, "itemsInScopeCount": 9},
+                    {"processedContentCount": 7},
+                    {"processedContentCount": None},
+                ],
+                "singleRunLevelStatistics": [{"processedContentCount": 50}],
+            },
+            10,
+        ),
+    ],
+)
+def test_the_items_of_a_run_are_counted_by_its_direction(stats: dict[str, Any], count: int | None) -> None:
+    assert processed_count(stats) == count
+    assert build_outcome("r", "FINISHED", stats, []).processed == count
+
+
+def test_errors_and_warnings_are_counted_and_the_first_ten_shown() -> None:
+    rows: list[dict[str, Any] | None] = [{"status": "error", "message": f"m{number}"} for number in range(3)]
+    rows += [{"status": "WARNING"}, {"message": "m", "detail": "m"}, {"message": "a", "detail": "b"}]
+    rows += [{}] * 6
+    outcome = build_outcome(
+        "r", "FINISHED", {"processorStatistics": [{"errorCount": 2}, {"errorCount": 2}]}, rows
+    )
+    assert (outcome.errors, outcome.warnings) == (4, 9)
+    assert outcome.messages[:6] == [
+        "error: m0",
+        "error: m1",
+        "error: m2",
+        "WARNING:",
+        "WARNING: m",
+        "WARNING: a - b",
+    ]
+    assert len(outcome.messages) == 10
+    unknown = build_outcome("r", "FINISHED", {}, [{"status": "ERROR"}, None, {"status": "ERROR"}])
+    assert (unknown.errors, unknown.warnings) == (1, None)
+    assert unknown.summary() == {
+        "run_id": "r",
+        "status": "FINISHED",
+        "processed": None,
+        "errors": 1,
+        "warnings": None,
+    }
+
+
+def reason(fail_on: str = "errors", max_errors: int = 0, **more: Any) -> str:
+    facts = {"processed": 5, "errors": 0, "warnings": 0, "status": "FINISHED", "messages": ["one", "two"]}
+    options = {name: more.pop(name) for name in ("sent", "allow_unprocessed") if name in more}
+    outcome = RunOutcome("r", **{**facts, **more})  # type: ignore[arg-type]
+    return failure_reason(outcome, fail_on, max_errors, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "beginning"),
+    [
+        ({}, ""),
+        ({"errors": 3, "max_errors": 3}, ""),
+        (
+            {"errors": 4, "max_errors": 3},
+            "more errors than the 3 allowed: 5 processed, 4 errors, 0 warnings",
+        ),
+        ({"errors": 4, "fail_on": "failed"}, ""),
+        ({"processed": 0, "sent": 7}, "nothing of the 7 items sent was processed; does a processor match"),
+        ({"processed": 0, "sent": 7, "allow_unprocessed": True}, ""),
+        ({"processed": 0}, ""),
+        ({"processed": 1, "sent": 7}, ""),
+        ({"processed": None, "sent": 7}, ""),
+        ({"warnings": 2}, ""),
+        ({"warnings": 2, "fail_on": "warnings"}, "it has warnings: 5 processed, 0 errors, 2 warnings"),
+        ({"fail_on": "warnings"}, ""),
+        (
+            {"warnings": None, "fail_on": "warnings", "processed": None},
+            "whether it has warnings is unknown, because the service keeps no sync log of it: an unknown"
+            " number of processed, 0 errors, an unknown number of warnings (fail_on='errors' accepts that)",
+        ),
+        ({"warnings": None}, ""),
+    ],
+    ids=str,
+)
+def test_a_finished_run_counts_as_failed_for_these_reasons(options: dict[str, Any], beginning: str) -> None:
+    found = reason(**options)
+    assert found.startswith(beginning)
+    assert bool(found) == bool(beginning)
+    assert "one" in found or not beginning

@@ -320,3 +320,30 @@ def test_started_run_with_the_latest_marker_is_selected() -> None:
     assert submit.select_marked_run(rows[:2], "airflow:aa.0") == (0, "old", "FAILED")
     assert submit.select_marked_run(rows[:2], "airflow:aa.1") is None
     assert submit.select_marked_run([], "airflow:aa.0") is None
+
+
+def test_markers_of_other_requests_and_earlier_generations_are_not_selected() -> None:
+    def select(description: str, marker: str = "airflow:aa-1.2") -> Any:
+        return submit.select_marked_run([{"id": 7, "status": None, "description": description}], marker)
+
+    assert select("x airflow:aa-1.2") == (2, "7", "")
+    assert select("x airflow:aa-1.10") == (10, "7", "")
+    others = ("x airflow:aa-1.1", "x airflow:aa-2.2", "airflow:aa-1.2 x", "airflow:aa-1airflow:aa-1.2")
+    for other in ("", *others):
+        assert select(other) is None
+
+
+def test_live_runs_of_a_task_are_found_by_its_marker() -> None:
+    statuses = ("SEQUENTIALIZED", "PENDING", "IN_PROGRESS", "CREATED", "FINISHED", "FAILED", "STOPPED")
+    rows: list[dict[str, Any]] = [
+        {"id": number, "status": status, "description": "x airflow:aa-1.0"}
+        for number, status in enumerate(statuses)
+    ]
+    rows += [{"id": 9, "status": "PENDING", "description": "airflow:bb"}, {"id": 10, "status": "PENDING"}]
+    assert submit.live_run_ids(rows, "airflow:aa-") == ["0", "1", "2"]
+
+
+def test_a_text_is_cut_only_where_the_marker_needs_the_room() -> None:
+    assert submit.append_marker("x" * 494, "12345") == "x" * 494 + " 12345"
+    assert submit.append_marker("x" * 495, "12345") == "x" * 493 + "… 12345"
+    assert submit.append_marker("  x  ", "12345") == "x 12345"
