@@ -84,3 +84,48 @@ def test_an_unused_result_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
         assert {"used often", "used seldom"} <= set(cache._entries)
 
     asyncio.run(months())
+
+
+def test_a_result_may_have_its_age_and_no_more_and_must_be_asked_for_late_enough() -> None:
+    asked: list[int] = []
+
+    async def fetch() -> int:
+        asked.append(1)
+        return len(asked)
+
+    async def run() -> list[int]:
+        loop = asyncio.get_running_loop()
+        now = 1000.0
+        loop.time = lambda: now  # type: ignore[method-assign]
+        found = [await shared_result("k", 5, fetch)]
+        now += 5
+        found.append(await shared_result("k", 5, fetch))
+        found.append(await shared_result("k", 5, fetch, asked_since=1000.0))
+        found.append(await shared_result("k", 5, fetch, asked_since=1000.1))
+        now += 5.1
+        found.append(await shared_result("k", 5, fetch))
+        found.append(await shared_result("other", 5, fetch))
+        return found
+
+    assert asyncio.run(run()) == [1, 1, 1, 2, 3, 4]
+
+
+def test_a_request_that_runs_already_but_was_sent_too_early_is_followed_by_another() -> None:
+    async def run() -> list[str]:
+        answers, go = ["old", "new"], asyncio.Event()
+
+        async def fetch() -> str:
+            answer = answers.pop(0)
+            if answer == "old":
+                await go.wait()
+            return answer
+
+        first = asyncio.ensure_future(shared_result("k", 60, fetch))
+        await asyncio.sleep(0.01)
+        later = asyncio.get_running_loop().time()
+        second = asyncio.ensure_future(shared_result("k", 60, fetch, asked_since=later))
+        await asyncio.sleep(0.01)
+        go.set()
+        return [await first, await second]
+
+    assert asyncio.run(run()) == ["old", "new"]

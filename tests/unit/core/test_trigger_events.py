@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider import errors
+from airflow_provider.core import trigger_events
 from airflow_provider.core.trigger_events import error_event, raise_for
 
 
@@ -86,3 +87,42 @@ def test_a_shortened_list_says_how_many_are_not_shown() -> None:
 def test_an_error_that_cannot_be_made_again_is_one_of_the_provider(args: object) -> None:
     with pytest.raises(errors.ProviderError, match="cannot read"):
         raise_for({"status": "error", "type": "TransportError", "args": args, "total": "many"})
+
+
+def test_an_event_has_type_arguments_and_details_of_its_error() -> None:
+    assert error_event(errors.NotFoundError(404, "c", "m", request="GET /x")) == {
+        "status": "error",
+        "type": "NotFoundError",
+        "args": [404, "c", "m"],
+        "request": "GET /x",
+        "retry_after": None,
+    }
+    assert error_event(errors.InputError(["a", "b"], "s"))["total"] == 2
+    assert "total" not in error_event(errors.TransportError("t"))
+    assert error_event(KeyError("k"))["args"] == ["KeyError: 'k'"]
+
+
+@pytest.mark.parametrize("status", ["done", "timeout", None])
+def test_other_events_raise_nothing(status: str | None) -> None:
+    raise_for({"status": status, "type": "ProviderError"})
+    with pytest.raises(errors.ProviderError):
+        raise_for({"status": "error"})
+
+
+def test_the_total_is_that_of_the_event_or_of_the_items_it_carries() -> None:
+    for total, expected in ((7, 7), (1, 2), (None, 2)):
+        with pytest.raises(errors.InputError) as caught:
+            raise_for({"status": "error", "type": "InputError", "args": [["a", "b"]], "total": total})
+        assert caught.value.total == expected
+
+
+def test_small_arguments_are_whole_and_the_long_ones_share_the_rest() -> None:
+    found = trigger_events._small(["x" * 5000, "short", 7, ["é" * 100] * 50])
+    assert found[1:3] == ["short", 7]
+    assert sum(trigger_events._size(value) for value in found) <= trigger_events._MAX_BYTES + 8
+    assert trigger_events._small(["x" * 2998]) == ["x" * 2998]
+    cut = trigger_events._small(["x" * 2999])[0]
+    assert (len(cut) < 2999, cut[-1]) == (True, "…")
+    assert trigger_events._fitting(["a", "b"], trigger_events._size(["a", "b"])) == ["a", "b"]
+    assert trigger_events._fitting(["a", "b"], trigger_events._size(["a", "b"]) - 1) == ["a"]
+    assert trigger_events._fitting("abcdef", 1) == ""

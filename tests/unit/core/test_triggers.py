@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from airflow_provider import errors
 from airflow_provider.core import polling, triggers
+from airflow_provider.core.state.identity import fingerprint
 from airflow_provider.core.trigger_events import raise_for
-from airflow_provider.core.triggers import PollTrigger
+from airflow_provider.core.triggers import NewItemsTrigger, PollTrigger, by_hash
 from tests.support.fake_clock import FakeClock
+from tests.support.state_store import FakeStateStore
 
 
 @pytest.fixture
@@ -71,3 +74,127 @@ def test_a_permanent_error_ends_a_trigger_at_once(clock: FakeClock) -> None:
 def test_an_unexpected_error_in_a_poll_fails_the_task_with_its_message(clock: FakeClock) -> None:
     with pytest.raises(errors.ProviderError, match="KeyError: 'x'"):
         raise_for(fire(Countdown([KeyError("x")])))
+
+
+def test_a_trigger_polls_at_its_intervals_and_once_more_at_the_deadline(clock: FakeClock) -> None:
+    trigger = Countdown([None], deadline=1021.0, poll_interval=5.0)
+    assert fire(trigger) == {"status": "timeout"}
+    assert sum(clock.slept) == pytest.approx(21.0)
+    assert max(clock.slept) <= 5.5
+    assert trigger.serialize() == (
+        f"{Countdown.__module__}.Countdown",
+        {"deadline": 1021.0, "poll_interval": 5.0},
+    )
+    late = Countdown([None], deadline=1000.0)
+    clock.slept.clear()
+    assert fire(late) == {"status": "timeout"}
+    assert clock.slept == []
+
+
+def test_a_poll_without_an_answer_ends_at_the_deadline() -> None:
+    class Hanging(Countdown):
+        async def poll(self) -> dict[str, Any] | None:
+            await asyncio.Event().wait()
+            return None
+
+    assert fire(Hanging([], deadline=polling.clock() - 5)) == {"status": "timeout"}
+
+
+class Items(NewItemsTrigger):
+    """Watch a list that is given.
+
+    :param polls: the lists, or errors; after the last one the watcher is cancelled.
+    """
+
+    poll_interval = 30.0
+
+    def __init__(self, *polls: Any) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.polls = list(polls)
+
+    def arguments(self) -> dict[str, Any]:
+        return {"name": "x", "poll_interval": self.poll_interval}
+
+    async def list_items(self) -> Mapping[str, Any]:
+        if not self.polls:
+            raise asyncio.CancelledError
+        if isinstance(step := self.polls.pop(0), Exception):
+            raise step
+        return dict.fromkeys(step, "details")
+
+    def events(self, new: Sequence[str], now: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return [{"new": list(new), "of": len(now)}]
+
+
+def watch(trigger: NewItemsTrigger, store: FakeStateStore | None = None) -> list[Any]:
+    trigger.asset_state_store = store  # type: ignore[attr-defined]
+
+    async def run() -> list[Any]:
+        found = []
+        try:
+            async for event in trigger.run():
+                found.append(event.payload)  # noqa: PERF401 - the events before the cancellation count
+        except asyncio.CancelledError:
+            return found
+        return found
+
+    return asyncio.run(run())
+
+
+def test_a_watcher_fires_for_new_items_in_their_order_and_survives_a_failure(clock: FakeClock) -> None:
+    store = FakeStateStore()
+    trigger = Items("b", "b", "cab", errors.TransportError("no"), "ca", "cab")
+    assert watch(trigger, store) == [
+        {"new": ["b"], "of": 1},
+        {"new": ["a", "c"], "of": 3},
+        {"new": ["b"], "of": 3},
+    ]
+    assert len(clock.slept) == 6
+    assert all(27 <= seconds <= 33 for seconds in clock.slept)
+    (stored,) = store.values()
+    assert stored == sorted(by_hash("abc"))
+    assert list(store) == [f"seen {fingerprint({'name': 'x'})}"]
+    assert watch(Items("abcd"), store) == [{"new": ["d"], "of": 4}]
+
+
+def test_the_items_of_the_first_poll_of_all_may_count_as_known(clock: FakeClock) -> None:
+    class Quiet(Items):
+        first_poll_fires = False
+
+    store = FakeStateStore()
+    assert watch(Quiet("ab", "abc"), store) == [{"new": ["c"], "of": 3}]
+    assert watch(Quiet("abcd"), store) == [{"new": ["d"], "of": 4}]
+    assert watch(Quiet("", "a"), FakeStateStore()) == [{"new": ["a"], "of": 1}]
+
+
+def test_keys_are_known_by_ten_digits_of_their_hash() -> None:
+    assert by_hash(["a"]) == {"ca978112ca": "a"}
+    assert Items().serialize() == (
+        f"{Items.__module__}.Items",
+        {"name": "x", "poll_interval": 30.0},
+    )
+
+
+def test_a_shared_list_is_at_most_nearly_an_interval_old_and_never_older_than_the_state() -> None:
+    async def run() -> tuple[int, int]:
+        loop, asked = asyncio.get_running_loop(), []
+        trigger = Items()
+
+        async def fetch() -> int:
+            asked.append(1)
+            return len(asked)
+
+        now = loop.time()
+        loop.time = lambda: now  # type: ignore[method-assign]
+        assert [await trigger.shared("k", fetch) for _ in range(2)] == [1, 1]
+        now += 24.0
+        assert await trigger.shared("k", fetch) == 1
+        now += 0.1
+        assert await trigger.shared("k", fetch) == 2
+        trigger._known_at = now
+        assert await trigger.shared("k", fetch) == 2
+        now += 1
+        trigger._known_at = now
+        return await trigger.shared("k", fetch), len(asked)
+
+    assert asyncio.run(run()) == (3, 3)
