@@ -314,5 +314,6 @@ def test_a_whole_ldif_takes_no_mapping_and_a_list_does(tmp_path: Path) -> None:
 
 
 def test_an_ldif_file_whose_path_is_the_text_of_a_list_is_refused_before_it_is_opened() -> None:
-    with pytest.raises(InputError, match="is the text of a list"):
-        open_content("['a.ldif']", RowOptions(source_format="ldif"))
+    for text in ("['a.ldif']", " {'a': 1}"):
+        with pytest.raises(InputError, match="is the text of a list"):
+            open_content(text, RowOptions(source_format="ldif"))
