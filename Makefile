@@ -7,6 +7,7 @@
 # make test   lint, types and all tests; also one by one: lint types audit browser unit contract newest floor system
 # make test-long  the long form of the tests; make soak  a day in two hours; make bench  the comparison in docs
 # make fuzz   coverage-guided fuzzing, ten minutes a target (SECONDS=60 TARGET=ldif for less)
+# make mutants  change the code in small ways, and see whether a test fails: docs/mutants.md (hours; AREA=, SAMPLE=)
 # make release-check  all of a release but the upload; make pictures  the docs' pictures and the film of the demo
 
 PYTHON ?= python3
@@ -30,10 +31,10 @@ export GOAL := $(firstword $(MAKECMDGOALS))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup check demo up cluster down browser docs test lint types audit unit contract floor newest system \
-	test-long soak test-cluster fuzz bench release-check constraints pictures clean
+	test-long soak test-cluster fuzz mutants bench release-check constraints pictures clean
 
 help:
-	@sed -n '1,10s/^# //p' Makefile
+	@sed -n '1,11s/^# //p' Makefile
 
 setup: $(FULL)
 
@@ -134,6 +135,14 @@ fuzz: $(FUZZ)
 # The table of docs/benchmarks.md. The machine must be idle.
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks --write docs/benchmarks.md
+
+# AREA=files for one area, SAMPLE=60 for a random sample of each, SEED=2 for another one. What was run is kept in
+# build/mutants, so the command resumes where it was stopped; FRESH=1 begins from the start. WRITE=docs/mutants.md
+# writes the page. It needs the newer Python, which can say which lines a test runs.
+mutants: $(NEWEST)
+	nice -n 15 .venv-newest/bin/python -m dev.mutants --sample $(or $(SAMPLE),0) --seed $(or $(SEED),1) \
+		$(if $(AREA),--area $(AREA)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(FRESH),--fresh) \
+		$(if $(WRITE),--write $(WRITE))
 
 # The environment that the demo and the unit tests need.
 $(READY): pyproject.toml constraints.txt

@@ -1,0 +1,173 @@
+"""Areas of the mutation score: their modules, and the tests that must notice a change in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE, UNIT = "airflow_provider", "tests/unit"
+
+
+@dataclass(frozen=True)
+class Area:
+    """Modules that are measured together.
+
+    :param modules: files or folders of the package.
+    :param tests: files or folders of the unit tests.
+    """
+
+    modules: tuple[str, ...]
+    tests: tuple[str, ...]
+
+    def sources(self, root: Path = ROOT) -> list[str]:
+        """Return the modules' paths, relative to the repository.
+
+        :param root: folder of the repository.
+        """
+        found: set[Path] = set()
+        for name in self.modules:
+            path = root / PACKAGE / name
+            found.update(path.rglob("*.py") if path.is_dir() else [path])
+        return sorted(str(path.relative_to(root)) for path in found if path.name != "__init__.py")
+
+    def test_paths(self) -> list[str]:
+        """Return the paths of the tests, relative to the repository."""
+        return [f"{UNIT}/{name}" for name in self.tests]
+
+
+AREAS = {
+    "http": Area(
+        ("core/http", "core/redaction.py"),
+        ("core/http", "core/test_redaction.py"),
+    ),
+    "state": Area(
+        ("core/state",),
+        ("core/state", "core/test_triggers.py"),
+    ),
+    "files": Area(
+        ("core/files",),
+        ("core/files", "test_row_operators.py"),
+    ),
+    "limits": Area(("core/limits",), ("core/limits", "core/http/test_rate_limit.py")),
+    "values": Area(
+        ("core/input",),
+        ("core/input", "mapsindoors/geodata/test_values.py"),
+    ),
+    "sql": Area(("core/sql",), ("core/sql",)),
+    "plans": Area(
+        (
+            "core/sync",
+            "mapsindoors/plan/dependencies.py",
+            "mapsindoors/plan/desired.py",
+            "mapsindoors/plan/document.py",
+            "mapsindoors/plan/expected.py",
+            "mapsindoors/plan/guards.py",
+            "mapsindoors/plan/moves.py",
+            "mapsindoors/plan/planner.py",
+            "mapsindoors/plan/resolution.py",
+            "mapsindoors/plan/restore.py",
+        ),
+        (
+            "core/sync",
+            "mapsindoors/plan",
+            "mapsindoors/sync/test_create.py",
+            "mapsindoors/sync/test_details.py",
+            "mapsindoors/sync/test_moves.py",
+        ),
+    ),
+    "comparisons": Area(
+        (
+            "amigocloud/sync/compare.py",
+            "amigocloud/sync/status.py",
+            "iotstudio/sync/compare.py",
+            "mapsindoors/catalogue/compare.py",
+            "mapsindoors/catalogue/matching.py",
+            "leanix/as_code/plan.py",
+        ),
+        (
+            "amigocloud/sync/test_operator.py",
+            "amigocloud/sync/test_plan.py",
+            "amigocloud/sync/test_values.py",
+            "iotstudio/sync",
+            "mapsindoors/catalogue/test_catalogue_names.py",
+            "mapsindoors/catalogue/test_catalogue_sync.py",
+            "leanix/test_configuration_plans.py",
+        ),
+    ),
+    "keyset": Area(
+        (
+            "amigocloud/export/checkpoint.py",
+            "amigocloud/export/fixed_state.py",
+            "amigocloud/export/key_order.py",
+            "amigocloud/export/keyset.py",
+            "amigocloud/export/readers.py",
+            "amigocloud/pagination.py",
+        ),
+        (
+            "amigocloud/export/test_checkpoint.py",
+            "amigocloud/export/test_export.py",
+            "amigocloud/export/test_failures.py",
+            "amigocloud/export/test_key_order.py",
+            "amigocloud/export/test_keyset.py",
+            "amigocloud/export/test_readers.py",
+            "amigocloud/test_hooks.py",
+            "amigocloud/test_pagination.py",
+        ),
+    ),
+    "ldif": Area(
+        (
+            "leanix/ldif/content.py",
+            "leanix/ldif/document.py",
+            "leanix/ldif/header.py",
+            "leanix/ldif/stream_parser.py",
+            "leanix/ldif/validation.py",
+        ),
+        (
+            "leanix/ldif/test_content.py",
+            "leanix/ldif/test_document.py",
+            "leanix/ldif/test_header.py",
+            "leanix/ldif/test_stream_parser.py",
+            "leanix/ldif/test_validation.py",
+        ),
+    ),
+    "runs": Area(
+        (
+            "leanix/runs/finish.py",
+            "leanix/runs/outcome.py",
+            "leanix/runs/request.py",
+            "leanix/runs/shared_poll.py",
+            "leanix/runs/shrink_guard.py",
+            "leanix/runs/submit.py",
+            "leanix/runs/wait.py",
+        ),
+        ("leanix/runs",),
+    ),
+    "watchers": Area(
+        (
+            "amigocloud/triggers.py",
+            "amigocloud/watchers",
+            "core/shared_polls.py",
+            "core/trigger_events.py",
+            "core/triggers.py",
+            "iotstudio/events/fleet.py",
+            "iotstudio/events/silence.py",
+            "iotstudio/events/watch.py",
+            "iotstudio/push/watch.py",
+            "iotstudio/triggers.py",
+            "leanix/triggers.py",
+        ),
+        (
+            "amigocloud/watchers",
+            "core/test_shared_polls.py",
+            "core/test_trigger_events.py",
+            "core/test_triggers.py",
+            "iotstudio/events/test_watcher.py",
+            "iotstudio/push/test_comparison.py",
+            "iotstudio/push/test_watcher.py",
+            "iotstudio/test_sensors.py",
+            "leanix/test_run_ended_trigger.py",
+            "leanix/test_triggers.py",
+        ),
+    ),
+}
