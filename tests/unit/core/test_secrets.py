@@ -296,6 +296,16 @@ def test_a_token_is_not_quoted_from_a_reply_that_is_no_success(
     assert not found_in(everything(caught.value), "minted-s3cr3t")
 
 
+def test_no_part_of_a_token_reply_is_quoted_as_the_title_of_a_page(
+    send: Send, connect: Any, echo: Any
+) -> None:
+    body = '<html><title>oken": "minted-s3cr3t"</title>'
+    echo.faults.add("status", path="token", status=200, body=body, times=None)
+    with pytest.raises(errors.ProviderError, match="a web page instead") as caught:
+        send(connect(), READ)
+    assert not found_in(everything(caught.value), "minted-s3cr3t")
+
+
 @pytest.mark.parametrize("where", ["http://{foreign}/{secret}/x", "http://{secret}.example/x"])
 def test_a_link_that_is_refused_is_shown_without_the_secret_in_it(
     where: str, send: Send, connect: Any, echo: Any, foreign: RecordingHost
