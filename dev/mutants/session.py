@@ -9,7 +9,7 @@ import hashlib
 import importlib
 import json
 import os
-import pickle
+import pickle  # nosec B403
 import select
 import shutil
 import signal
@@ -184,7 +184,8 @@ class AreaSession:
         new = [item for item in self.items.values() if item.path not in kept]
         if new and (code := self._fork(lambda: self._record_in_child(new), limit=7200)) != DONE:
             raise pytest.UsageError(f"recording the tests of {self.area} ended with {code}")
-        made: dict[Path, Recording] = pickle.loads(self.answer.read_bytes()) if new else {}
+        # The child wrote this file, and no other user can write to its folder.
+        made: dict[Path, Recording] = pickle.loads(self.answer.read_bytes()) if new else {}  # nosec B301
         kept |= made
         self.cache.parent.mkdir(parents=True, exist_ok=True)
         stored = {path: (_hash(path.read_bytes()), recording) for path, recording in kept.items()}
@@ -204,7 +205,8 @@ class AreaSession:
     def _stored_recordings(self) -> dict[Path, Recording]:
         if not self.cache.exists():
             return {}
-        sources, stored = pickle.loads(self.cache.read_bytes())
+        # An earlier run of this command wrote it, below the checkout.
+        sources, stored = pickle.loads(self.cache.read_bytes())  # nosec B301
         if sources != self._sources_hash():
             return {}
         present = {item.path for item in self.items.values()}

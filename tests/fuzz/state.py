@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,6 +29,8 @@ from tests.fuzz.target import Target
 _LOG = logging.getLogger("airflow_provider.fuzz")
 _LOG.disabled = True
 _REQUEST = "request"
+_END = datetime(2026, 1, 1, tzinfo=UTC)
+"""End of spans, so long ago that no export waits for its last values."""
 
 
 class _Store:
@@ -132,7 +134,7 @@ def _dataset_mark(value: Any) -> None:
 def _marks(value: Any) -> None:
     for kind in (HistoryWatermark, EventsWatermark):
         _, watermark = _mark(value, "things", "state")
-        kind(watermark, _LOG, timedelta(days=1)).span(Span())
+        kind(watermark, _LOG, timedelta(days=1)).span(Span(end=_END))
 
 
 def _sync_log(value: Any) -> None:
