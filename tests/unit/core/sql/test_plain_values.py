@@ -82,7 +82,6 @@ def read(value: Any, **options: Any) -> Any:
         ([1, Decimal("2.5")], [1, 2.5]),
         ({"a": None}, {"a": None}),
     ],
-    ids=repr,
 )
 def test_a_value_is_read_as_json_has_it_or_is_unreadable(value: Any, found: Any) -> None:
     assert read(value) == found
