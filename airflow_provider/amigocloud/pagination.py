@@ -15,6 +15,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from airflow_provider.core.http.call import Call, pairs
+from airflow_provider.core.http.circles import Circle
 from airflow_provider.core.http.reply import Reply, non_finite_values
 from airflow_provider.core.http.twins import iterate, run
 from airflow_provider.core.redaction import without_query
@@ -257,7 +258,7 @@ async def awalk(
     :param asend: sends a call and returns its result.
     :param call: request for the first page.
     """
-    empty = 0
+    empty, circle = 0, Circle(_location(call))
     while True:
         page = await asend(call)
         yield page
@@ -265,10 +266,16 @@ async def awalk(
             return
         following = follow(call, page.next)
         empty = 0 if page.rows else empty + 1
-        if empty > MAX_EMPTY_PAGES or (page.rows and _location(following) == _location(call)):
+        if empty > MAX_EMPTY_PAGES or (page.rows and _leads_back(circle, call, following)):
             url = without_query(page.next)
             raise IncompleteExportError(f"{url} leads to itself: its 'next' link repeats the same page")
         call = following
+
+
+def _leads_back(circle: Circle, call: Call[Any], following: Call[Any]) -> bool:
+    """Return whether the link of a page with rows leads to itself, or to an earlier page."""
+    place = _location(following)
+    return circle.closes_at(place) or place == _location(call)
 
 
 def _location(call: Call[Any]) -> tuple[str, list[tuple[str, str]]]:
@@ -285,6 +292,7 @@ class AsyncCursor(AsyncIterator[Any]):
     def __init__(self, asend: Callable[[Call[Any]], Awaitable[Any]], call: Call[Any]) -> None:
         self._asend = asend
         self._following: Call[Any] | None = call
+        self._circle, self._is_circular = Circle(_location(call)), False
         self._items: list[Any] = []
         self._at = 0
         self._extra: dict[str, Any] = {}
@@ -308,6 +316,8 @@ class AsyncCursor(AsyncIterator[Any]):
         """Return whether there is another item; may fetch a page."""
         empty = 0
         while self._at >= len(self._items) and self._following is not None:
+            if self._is_circular:
+                raise IncompleteExportError("the list leads to itself: a 'next' link repeats an earlier page")
             await self._fetch(self._following)
             empty += not self._items
             if empty > MAX_EMPTY_PAGES:
@@ -345,6 +355,8 @@ class AsyncCursor(AsyncIterator[Any]):
                 self._extra[key] = without_token(self._extra[key])
         link = self._extra["next"]
         self._following = follow(call, link) if link else None
+        if self._items and self._following:
+            self._is_circular = _leads_back(self._circle, call, self._following)
 
 
 class Cursor(Iterator[Any]):

@@ -12,6 +12,7 @@ from airflow_provider.core.connection import ConnectionSpec, Extra, Settings
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http.auth import Credential, HeaderToken, MintedToken
 from airflow_provider.core.http.call import Call, Params
+from airflow_provider.core.http.circles import Circle
 from airflow_provider.core.http.reply import Reply
 from airflow_provider.core.http.twins import (
     aside,
@@ -288,12 +289,12 @@ class SpaceHook(ApiHook):
     async def _pages(
         self, call: Callable[[str], Call[api.Page]], request: Call[api.Page]
     ) -> AsyncGenerator[dict[str, Any], None]:
-        cursor = ""
+        cursor, circle = "", Circle("")
         while True:
             page = await self.asend(request)
             for item in page.items:
                 yield item
-            cursor = next_cursor(cursor, page)
+            cursor = next_cursor(cursor, page, circle)
             if not cursor:
                 return
             request = call(cursor)
@@ -305,14 +306,15 @@ class SpaceHook(ApiHook):
     apages = twin_iterator(pages)
 
 
-def next_cursor(cursor: str, page: api.Page) -> str:
+def next_cursor(cursor: str, page: api.Page, circle: Circle | None = None) -> str:
     """Return the next page's cursor; empty at the end.
 
     :param cursor: the cursor of the page.
     :param page: the page.
-    :raises ServerError: when both cursors are equal: the list would never end.
+    :param circle: the cursors of the list so far, when it is read to its end.
+    :raises ServerError: when the cursor was there before: the list would never end.
     """
-    if page.cursor and page.cursor == cursor:
+    if page.cursor and (page.cursor == cursor or (circle and circle.closes_at(page.cursor))):
         raise ServerError(200, "", "the list gave the same cursor twice; it would never end")
     return page.cursor
 

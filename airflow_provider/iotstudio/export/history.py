@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from queue import Empty, Full, Queue
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider.core.http.circles import Circle
 from airflow_provider.core.input.conditions import list_problems, raise_problems
 from airflow_provider.core.input.scalars import Scalar, read_scalars
 from airflow_provider.errors import InputError, NotFoundError
@@ -20,7 +21,7 @@ from airflow_provider.iotstudio.conditions import (
     name_problems,
     read_bounds,
 )
-from airflow_provider.iotstudio.hooks_base import read_twice
+from airflow_provider.iotstudio.hooks_base import next_cursor, read_twice
 from airflow_provider.iotstudio.known_names import names_of
 
 if TYPE_CHECKING:
@@ -295,7 +296,7 @@ class _HistoryReader:
 
     def _read_job(self, thing_id: str, name: str | None) -> None:
         start, end = self._span.query_bounds()
-        cursor, oldest = "", None
+        cursor, oldest, circle = "", None, Circle("")
 
         def read() -> Page:
             return self._hook.history_page(thing_id, start=start, end=end, name=name, cursor=cursor)
@@ -312,7 +313,7 @@ class _HistoryReader:
                 self._coverage.note_rows(thing_id)
             self._put(rows)
             oldest = rows[-1]["at"] if rows else oldest
-            cursor = page.cursor
+            cursor = next_cursor(cursor, page, circle)
             if not cursor:
                 self._retention.check(thing_id, name, oldest)
                 return

@@ -191,6 +191,14 @@ def test_a_link_to_its_own_page_is_an_incomplete_export() -> None:
     assert len(sent) == 2
 
 
+def test_links_that_lead_back_to_an_earlier_page_are_an_incomplete_export() -> None:
+    row = [Raw(b"{}")]
+    sent, send = pages(*[Page(row, f"/a?o={number % 3}") for number in range(40)])
+    with pytest.raises(IncompleteExportError, match="leads to itself"):
+        list(walk(send, CALL))
+    assert len(sent) <= 12
+
+
 @pytest.mark.parametrize(("empty", "fails"), [(MAX_EMPTY_PAGES, False), (MAX_EMPTY_PAGES + 1, True)])
 def test_twenty_empty_pages_in_a_row_are_walked_and_no_more(empty: int, fails: bool) -> None:
     assert MAX_EMPTY_PAGES == 20
@@ -215,6 +223,15 @@ def replies(*bodies: Any) -> Any:
         return body
 
     return send
+
+
+def test_a_cursor_ends_where_links_lead_back_after_the_items_it_has() -> None:
+    bodies = [{"next": f"/a?o={number % 2}", "data": [number]} for number in range(40)]
+    cursor = Cursor(replies(*bodies), CALL)
+    assert [cursor.next() for _ in range(3)] == [0, 1, 2]
+    for _ in range(2):
+        with pytest.raises(IncompleteExportError, match="leads to itself"):
+            cursor.next()
 
 
 def test_a_cursor_yields_the_items_of_all_pages_and_says_what_the_last_reply_has() -> None:

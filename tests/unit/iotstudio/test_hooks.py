@@ -200,6 +200,15 @@ def test_a_list_that_repeats_its_cursor_is_an_error(hook: IoTStudioHook, sandbox
         list(hook.list_things())
 
 
+def test_a_list_whose_cursors_lead_back_is_an_error(hook: IoTStudioHook, sandbox: Sandbox) -> None:
+    for cursor in ["a", "b", "c"] * 9:
+        page = json.dumps({"data": [], "paging": {"next_cursor": cursor}})
+        sandbox.faults.add("status", path="/things$", status=200, body=page, content_type="application/json")
+    with pytest.raises(ServerError, match="same cursor twice"):
+        list(hook.list_things())
+    assert sandbox.counters.requests[LIST] <= 12
+
+
 async def test_the_async_list_gives_the_same(hook: IoTStudioHook, service: IoTStudioService) -> None:
     service.empty_page_in_the_middle = True
     found = [one["uid"] async for one in hook.alist_things(category="Meters", params={"limit": 10})]
