@@ -60,7 +60,9 @@ class SavedPages(msgspec.Struct):
     :param rows: number of rows in them.
     :param resume_point: where to resume after the last part.
     :param served_at: the service's time when it sent the first page.
-    :param compressed: whether the parts are compressed, as all parts were once.
+    :param compressed: whether the parts are compressed, as all parts were once. These have checksums of
+        their own.
+    :param checksum: CRC-32 of the content of all parts that are not compressed.
     """
 
     request: str
@@ -73,6 +75,7 @@ class SavedPages(msgspec.Struct):
     resume_point: ResumePoint | None = msgspec.field(default=None, name="place")
     served_at: datetime | None = None
     compressed: bool = True
+    checksum: int = 0
 
 
 class Checkpoint:
@@ -107,18 +110,25 @@ class Checkpoint:
             self.saved = None
 
     def replay(self) -> Iterator[Page]:
-        """Yield the saved pages."""
+        """Yield the saved pages.
+
+        :raises IncompleteExportError: when a part is damaged, at the latest after the last one; the next
+            attempt starts over.
+        """
         if self.saved is None:
             return
         self._log.info("Resuming after %d rows of an earlier attempt", self.saved.rows)
         from airflow_provider.core.files.reader import open_source
 
-        for number in range(self.saved.parts):
-            saved = self.saved
+        saved, checksum = self.saved, 0
+        for number in range(saved.parts):
             with open_source(self._part(saved, number), "part of an export") as file:
                 text = _unpacked(file.read()) if saved.compressed else file.read()
+            checksum = 0 if saved.compressed else zlib.crc32(text, checksum)
             rows = [Raw(line) for line in text.split(b"\n")]
             yield Page(rows, None, saved.count, saved.limit, saved.columns, text, saved.served_at)
+        if checksum != saved.checksum:
+            raise IncompleteExportError("the saved parts of the export are damaged: their checksum differs")
 
     def record(
         self, pages: Iterator[Page], state: str, resume_point: Callable[[Page], ResumePoint | None]
@@ -195,14 +205,18 @@ class Checkpoint:
         )
 
     def _save_part(self, saved: SavedPages, pages: list[bytes], rows: int, resume_point: ResumePoint) -> None:
+        checksum = saved.checksum
         with AtomicFile(self._part(saved, saved.parts), hashed=False) as part:
             if saved.compressed:
                 part.write(gzip.compress(b"\n".join(pages), 1))
             else:
                 for number, text in enumerate(pages):
-                    part.write(b"\n" + text if number else text)
+                    text = b"\n" + text if number else text  # noqa: PLW2901
+                    part.write(text)
+                    checksum = zlib.crc32(text, checksum)
         saved.parts += 1
         saved.rows += rows
+        saved.checksum = checksum
         saved.resume_point = resume_point
         self._store.set(_STORE_KEY, msgspec.to_builtins(saved))
 
