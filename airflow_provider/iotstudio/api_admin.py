@@ -232,7 +232,8 @@ def delete_things(
 ) -> Call[list[str]]:
     """Delete Things.
 
-    :param repeatable: whether no ids are needed: a repeated request would return none.
+    :param repeatable: whether no ids are needed: a repeated request would return none. Then a reply without
+        ids is a success, too.
     """
     return Call(
         "DELETE",
@@ -243,7 +244,7 @@ def delete_things(
             "category[]": category,
         },
         repeatable=repeatable,
-        read=_read_texts,
+        read=_read_known_texts if repeatable else _read_texts,
         name="delete Things",
     )
 
@@ -253,6 +254,11 @@ def _read_texts(reply: Reply) -> list[str]:
     if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
         raise ValueError("a list of ids was expected")
     return found
+
+
+def _read_known_texts(reply: Reply) -> list[str]:
+    found = reply.json()
+    return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
 
 
 def open_query(space: str, aql: str, bind: Mapping[str, Any] | None, batch_size: int, ttl: int) -> Call[Page]:

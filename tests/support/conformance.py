@@ -32,7 +32,7 @@ class SharedClock:
     @contextmanager
     def running(self) -> Iterator[Clock]:
         """Within the block, the sandbox's time passes only while the run sleeps."""
-        with patch.object(service, "time", SimpleNamespace(time=lambda: self.now)):
+        with patch.object(service, "time", SimpleNamespace(time=lambda: self.now, monotonic=time.monotonic)):
             yield self.clock
         self.sandbox.clock.advance(max(0.0, self.now - time.time()))  # Its time never goes back.
 

@@ -255,8 +255,7 @@ class PlanExecution:
 
         for ids, reply in iterate(in_blocks([change.id for change in changes], send)):
             # A request that was repeated returns no ids.
-            deleted = {one for one in reply if isinstance(one, str)} if isinstance(reply, list) else set()
-            left = {*ids} - deleted
+            left = {*ids} - {*reply}
             if left and self._verify:
                 left &= self._list(sorted(left)).keys()
                 self._mismatches += [f"Thing {uid} is still there" for uid in sorted(left)]

@@ -23,7 +23,7 @@ def endpoint(connect: Callable[..., Any]) -> Endpoint:
 
 def test_a_request_has_the_headers_of_its_body_and_its_call(endpoint: Endpoint) -> None:
     plain = endpoint.prepare(Call("GET", "a", authenticated=False), "")
-    assert set(plain.headers) == {"Accept", "User-Agent"}
+    assert set(plain.headers) == {"Accept", "Accept-Encoding", "User-Agent"}
     assert plain.headers["Accept"] == "application/json"
     assert (plain.method, plain.url, plain.body) == ("GET", f"{endpoint.bases['api']}/a", None)
     sent = endpoint.prepare(Call("POST", "/a?b=1", {"c": "d e"}, json=[1], headers={"Accept": "x"}), "tok")
