@@ -264,9 +264,9 @@ def _classify_success(
 
 def _classify_page(call: Call[Any], reply: Reply, request: str, redact: Callable[[str], str]) -> Outcome:
     """Classify a web page in place of the API's reply: from a wrong host or a proxy, a retry gets it, too."""
-    # The reply to an unauthenticated write may hold a new token, and what is no JSON may be a part of one.
-    is_quoted = call.authenticated or call.method == "GET"
-    title = redact(page_title(reply.text)) if is_quoted else ""
+    title = redact(page_title(reply.text))
+    if not call.authenticated and set(title) & {'"', "{"}:
+        title = ""  # What looks like JSON may be a part of the reply to a token request, with the token.
     reason = f"a web page{f' ({title!r})' if title else ''} instead of the API's reply"
     if not call.repeatable:
         return Outcome(OutcomeKind.AMBIGUOUS, error=_ambiguous(request, reason))
