@@ -366,9 +366,16 @@ def saved_query(query_id: int | str) -> Call[str]:
         "GET",
         f"queries/{segment(required(query_id, 'saved_query'))}",
         base="project",
-        read=lambda reply: text_of(read_body(reply)["query"]),
+        read=_read_saved_query,
         name="read a saved query",
     )
+
+
+def _read_saved_query(reply: Reply) -> str:
+    sql = read_body(reply)["query"]
+    if not isinstance(sql, str):
+        raise ValueError("the query is not a text")
+    return sql
 
 
 def job(job_id: str) -> Call[dict[str, Any]]:
