@@ -28,6 +28,9 @@ _NO_YEAR = "is a time outside the years 1 to 9999"
 _MAX_DEPTH = 100
 """Maximum nesting of lists and objects in one value."""
 
+_MAX_NAMED = 8
+"""Maximum keys in the path to a value in an error."""
+
 _MAX_INTEGER = 2**64
 """Bound of integers that JSON encoders of the services keep exactly."""
 
@@ -162,6 +165,8 @@ class ValueReader:
             try:
                 read = self._read(item, depth + 1)
             except UnreadableValueError as problem:
+                if depth >= _MAX_NAMED:
+                    raise
                 raise UnreadableValueError(f"at {key!r} {problem}") from None
             if read is not ABSENT:
                 found[_checked_text(str(key))] = read

@@ -282,3 +282,11 @@ def test_bytes_and_types_are_named_in_errors() -> None:
         READER.read({1})
     with pytest.raises(UnreadableValueError, match="^is a pandas.*Timedelta, which has no JSON form$"):
         READER.read(pd.Timedelta(1))
+
+
+def test_an_error_names_the_outer_keys_of_a_deep_value_only() -> None:
+    value: Any = object()
+    for number in reversed(range(20)):
+        value = {f"k{number}": value}
+    with pytest.raises(UnreadableValueError, match=r"^at 'k0' at 'k1' .*at 'k7' is a object"):
+        ValueReader().read(value)
