@@ -8,18 +8,20 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from airflow_provider.core.http.call import Call, pairs
-from airflow_provider.core.http.circles import Circle
 from airflow_provider.core.http.reply import Reply, non_finite_values
 from airflow_provider.core.http.twins import iterate, run
 from airflow_provider.core.redaction import without_query
 from airflow_provider.errors import IncompleteExportError, InputError, RequestRejectedError, ServerError
+
+if TYPE_CHECKING:
+    from airflow_provider.core.http.circles import Circle
 
 Row = dict[str, Any]
 
@@ -258,6 +260,8 @@ async def awalk(
     :param asend: sends a call and returns its result.
     :param call: request for the first page.
     """
+    from airflow_provider.core.http.circles import Circle
+
     empty, circle = 0, Circle(_location(call))
     while True:
         page = await asend(call)
@@ -292,6 +296,8 @@ class AsyncCursor(AsyncIterator[Any]):
     def __init__(self, asend: Callable[[Call[Any]], Awaitable[Any]], call: Call[Any]) -> None:
         self._asend = asend
         self._following: Call[Any] | None = call
+        from airflow_provider.core.http.circles import Circle
+
         self._circle, self._is_circular = Circle(_location(call)), False
         self._items: list[Any] = []
         self._at = 0

@@ -12,7 +12,6 @@ from airflow_provider.core.connection import ConnectionSpec, Extra, Settings
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http.auth import Credential, HeaderToken, MintedToken
 from airflow_provider.core.http.call import Call, Params
-from airflow_provider.core.http.circles import Circle
 from airflow_provider.core.http.reply import Reply
 from airflow_provider.core.http.twins import (
     aside,
@@ -37,6 +36,7 @@ from airflow_provider.iotstudio import DEFAULT_CONN_ID, api
 from airflow_provider.iotstudio.conditions import name_problems, selects_nothing
 
 if TYPE_CHECKING:
+    from airflow_provider.core.http.circles import Circle
     from airflow_provider.core.http.rate_limit import Budget
 
 T = TypeVar("T")
@@ -289,6 +289,8 @@ class SpaceHook(ApiHook):
     async def _pages(
         self, call: Callable[[str], Call[api.Page]], request: Call[api.Page]
     ) -> AsyncGenerator[dict[str, Any], None]:
+        from airflow_provider.core.http.circles import Circle
+
         cursor, circle = "", Circle("")
         while True:
             page = await self.asend(request)

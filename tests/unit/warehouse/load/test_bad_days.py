@@ -258,7 +258,7 @@ def test_views_grants_and_triggers_of_the_table_stay(table, load, source):
 
 
 def test_a_statement_timeout_is_told_and_changes_nothing(table, load, source):
-    table.query("ALTER ROLE loader SET statement_timeout = '20ms'")
+    table.query("ALTER ROLE loader SET statement_timeout = '1ms'")
     try:
         with pytest.raises(ProviderError, match="statement timeout.*57014") as caught:
             load(source())
