@@ -9,6 +9,7 @@ from airflow.sdk import Asset
 
 from airflow_provider.errors import InputError
 from airflow_provider.leanix.runs.shrink_guard import LastItemCount
+from tests.support.per_asset import PerAsset
 from tests.support.state_store import FakeStateStore
 
 ASSET = Asset("leanix")
@@ -21,7 +22,7 @@ def guard(
 
 
 def test_a_content_may_shrink_by_its_share_and_no_more() -> None:
-    store = {ASSET: FakeStateStore()}
+    store = PerAsset(FakeStateStore)
     guard(store).raise_if_shrunk(0, 0.5)
     guard(store).record(100)
     guard(store, "other").record(7)
@@ -42,14 +43,14 @@ def test_without_a_store_or_an_asset_nothing_is_refused() -> None:
     without = guard(None)
     without.record(100)
     without.raise_if_shrunk(0, 0.0)
-    no_asset = guard({ASSET: FakeStateStore()}, outlets=("no asset",))
+    no_asset = guard(PerAsset(FakeStateStore), outlets=("no asset",))
     no_asset.record(100)
     no_asset.raise_if_shrunk(0, 0.0)
     assert without._counts() == no_asset._counts() == {}
 
 
 def test_a_damaged_count_refuses_nothing() -> None:
-    store = {ASSET: FakeStateStore()}
+    store = PerAsset(FakeStateStore)
     for damaged in ("text", {"a/b": "100"}):
         store[ASSET].set("leanix_full_run_items", damaged)
         guard(store).raise_if_shrunk(0, 0.0)
