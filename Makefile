@@ -15,8 +15,8 @@ UV_VERSION := 0.13.9
 
 BIN := .venv/bin
 INSTALL := $(BIN)/uv pip install --quiet
-# Each process collects all tests and starts servers of its own, so more of them cost more than they gain.
-TESTS := -n 2 --dist worksteal
+# Tests wait for servers, processes and clocks: two processes leave half of two processors idle.
+TESTS := -n 4 --dist worksteal
 READY := .venv/.ready
 FULL := .venv/.full
 FLOOR := .venv-floor/.ready
