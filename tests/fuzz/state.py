@@ -70,7 +70,7 @@ def _named(value: Any, **fields: Any) -> Any:
 
 
 def _state(data: bytes) -> None:
-    """Give a stored value to each class that reads one."""
+    """Pass a stored value to all classes that read such values."""
     value = _json(data)
     for step in _STEPS:
         try:

@@ -19,7 +19,7 @@ CHANGING = ("set points", "temperature", "power")
 
 
 def untouched(outsider: Outsider) -> dict[str, dict[str, Any]]:
-    """Return what nobody changes, by system and key."""
+    """Return the documents without changes, by system and key."""
     objects = outsider.map_objects()
     values = {
         uid: {name: value for name, value in status.items() if name not in {"setpoint", "temperature"}}

@@ -31,7 +31,7 @@ NIGHT_FILES = frozenset(
 class Model:
     """Prediction of every system.
 
-    :param untouched: documents that nobody changes, by system and key, as they were before the run.
+    :param untouched: documents without changes, by system and key, as they were before the run.
     :param nights: the nights whose chains have succeeded, in order.
     :param set_points: set points by Thing before the first night.
     :param metered: values that devices have recorded, by Thing and value.

@@ -210,7 +210,7 @@ class Outsider:
                 return rows
 
     def other_datasets(self) -> dict[str, str]:
-        """Return the states of the datasets that nobody changes."""
+        """Return the states of the datasets without changes."""
         return {str(number): self._state(number) for number in (2001, 2002)}
 
     def _state(self, dataset: int) -> str:

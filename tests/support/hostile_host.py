@@ -8,7 +8,7 @@ from contextlib import suppress
 
 
 class HostileHost:
-    """Loopback server that sends the same bytes for every request, and counts the requests.
+    """Loopback server that sends the same bytes for every request, and counts and records the requests.
 
     :param reply: all bytes of the response, its status line included.
     """
@@ -16,8 +16,10 @@ class HostileHost:
     def __init__(self, reply: bytes) -> None:
         self.reply = reply
         self.requests = 0
+        self.seen = b""
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.port = self._listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
         threading.Thread(target=self._run, daemon=True).start()
 
     def close(self) -> None:
@@ -35,11 +37,16 @@ class HostileHost:
                 return
             with connection, suppress(OSError):
                 connection.settimeout(30)
-                received = b""
-                while b"\r\n\r\n" not in received and (data := connection.recv(65536)):
-                    received += data
+                self._receive(connection)
                 self.requests += 1
                 connection.sendall(self.reply)
+
+    def _receive(self, connection: socket.socket) -> None:
+        """Record a request up to the end of its head."""
+        received = b""
+        while b"\r\n\r\n" not in received and (data := connection.recv(65536)):
+            received += data
+            self.seen += data
 
 
 def response(body: bytes, *headers: bytes, status: bytes = b"200 OK") -> bytes:
