@@ -31,42 +31,14 @@ DELAY, THREADS, PAGE = 0.05, 8, 1000
 SMALL, LARGE, HUGE = 50_000, 500_000, 5_000_000
 TABLE = {SMALL: 3001, LARGE: 3002, HUGE: 3003}
 SERVER = f"""
-import hashlib, json, sys
-from airflow_provider.sandbox.amigocloud import AmigoCloudService, seed
-from airflow_provider.sandbox.amigocloud.sql.store import Dataset
+import json, sys
 from airflow_provider.sandbox.server import Sandbox
+from tests.benchmarks.quick_service import QuickService, add_dataset
 
-LEFT_OUT = ("category", "power_w", "installed_on", "inspected_at", "wkb_geometry")
-COLUMNS = [column for column in seed.ASSET_COLUMNS if column["name"] not in LEFT_OUT]
-BLOCK = list(seed.assets(10_000))
-
-def rows(count):
-    for n in range(count):
-        key = hashlib.md5(str(n).encode()).hexdigest()
-        yield {{**BLOCK[n % len(BLOCK)], "amigo_id": key, "number": n}}
-
-class Quick(AmigoCloudService):
-    # Caches the replies for the small dataset, so that the time of SQLite and Python does not count.
-
-    cache = {{}}
-
-    def _endpoint(self, level, handler):
-        ask = super()._endpoint(level, handler)
-
-        async def endpoint(request):
-            if b"{TABLE[SMALL]}" not in request.scope["query_string"] + request.scope["path"].encode():
-                return await ask(request)
-            if str(request.url) not in self.cache:
-                self.cache[str(request.url)] = await ask(request)
-            return self.cache[str(request.url)]
-
-        return endpoint
-
-with Sandbox(kinds=[Quick]) as sandbox:
+QuickService.cached = "{TABLE[SMALL]}"  # The replies of larger datasets would take too much memory.
+with Sandbox(kinds=[QuickService]) as sandbox:
     for text in sys.argv[1:]:
-        number, count = map(int, text.split(":"))
-        columns = [dict(column) for column in COLUMNS]
-        sandbox.amigocloud.store.add(Dataset(number, seed.PROJECT, text, columns), rows(count))
+        add_dataset(sandbox.amigocloud, *map(int, text.split(":")))
     sandbox.faults.add("delay", seconds={DELAY}, times=None)
     print(json.dumps([sandbox.url, sandbox.connections["amigocloud_default"]]), flush=True)
     sys.stdin.read()

@@ -41,40 +41,13 @@ LIMITS: dict[float, list[tuple[str, str, str, str]]] = {
 """Ratios to reach, by delay: the measure, the two contenders, and the bound."""
 
 SERVER = """
-import hashlib, json, os, sys
-from airflow_provider.sandbox.amigocloud import AmigoCloudService, seed
-from airflow_provider.sandbox.amigocloud.sql.store import Dataset
+import json, os, sys
 from airflow_provider.sandbox.server import Sandbox
-
-LEFT_OUT = ("category", "power_w", "installed_on", "inspected_at", "wkb_geometry")
-COLUMNS = [column for column in seed.ASSET_COLUMNS if column["name"] not in LEFT_OUT]
-BLOCK = list(seed.assets(10_000))
-
-def rows(count):
-    for n in range(count):
-        key = hashlib.md5(str(n).encode()).hexdigest()
-        yield {**BLOCK[n % len(BLOCK)], "amigo_id": key, "number": n}
-
-class Recorded(AmigoCloudService):
-    # Answers a request that came before with the same reply, so that SQLite's time does not count.
-
-    replies = {}
-
-    def _endpoint(self, level, handler):
-        ask = super()._endpoint(level, handler)
-
-        async def endpoint(request):
-            key = str(request.url)
-            if key not in self.replies:
-                self.replies[key] = await ask(request)
-            return self.replies[key]
-
-        return endpoint
+from tests.benchmarks.quick_service import QuickService, add_dataset
 
 number, count = map(int, sys.argv[1:])
-with Sandbox(kinds=[Recorded]) as sandbox:
-    columns = [dict(column) for column in COLUMNS]
-    sandbox.amigocloud.store.add(Dataset(number, seed.PROJECT, "measured", columns), rows(count))
+with Sandbox(kinds=[QuickService]) as sandbox:
+    add_dataset(sandbox.amigocloud, number, count)
     print(json.dumps(sandbox.connections["amigocloud_default"]), flush=True)
     for line in sys.stdin:
         sandbox.faults.clear()

@@ -25,24 +25,14 @@ ROWS = 1_000_000
 CONCURRENCY = 4
 PIPE = subprocess.PIPE
 SERVER = """
-import hashlib, json, sys
-from airflow_provider.sandbox.amigocloud import AmigoCloudService, seed
-from airflow_provider.sandbox.amigocloud.sql.store import Dataset
+import sys
+from airflow_provider.sandbox.amigocloud import AmigoCloudService
 from airflow_provider.sandbox.server import Sandbox
+from tests.benchmarks.quick_service import add_dataset
 
 number, count, delay = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
-LEFT_OUT = ("category", "power_w", "installed_on", "inspected_at", "wkb_geometry")
-COLUMNS = [column for column in seed.ASSET_COLUMNS if column["name"] not in LEFT_OUT]
-BLOCK = list(seed.assets(10_000))
-
-def rows():
-    for n in range(count):
-        key = hashlib.md5(str(n).encode()).hexdigest()
-        yield {**BLOCK[n % len(BLOCK)], "amigo_id": key, "number": n}
-
 with Sandbox(kinds=[AmigoCloudService]) as sandbox:
-    columns = [dict(column) for column in COLUMNS]
-    sandbox.amigocloud.store.add(Dataset(number, seed.PROJECT, "assets", columns), rows())
+    add_dataset(sandbox.amigocloud, number, count)
     sandbox.faults.add("delay", seconds=delay, times=None)
     print(sandbox.connections["amigocloud_default"], flush=True)
     sys.stdin.read()
