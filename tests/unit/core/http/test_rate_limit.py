@@ -17,7 +17,9 @@ from airflow_provider.core.http import rate_limit
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.http.rate_limit import Budget, shared_budget
 from airflow_provider.core.limits import address
-from airflow_provider.core.limits.plan import Rate
+from airflow_provider.core.limits.machine import MachineStore
+from airflow_provider.core.limits.plan import SECOND, Rate
+from airflow_provider.core.limits.process import ProcessStore
 from airflow_provider.core.limits.store import Reservation
 from airflow_provider.errors import InputError, RateLimitedError
 from airflow_provider.sandbox.server import Sandbox
@@ -26,7 +28,56 @@ from tests.support.budgets import forget_process
 Connect = Callable[..., Any]
 
 
-def acquire(budget: Budget, longest: float = 60, sleep: Callable[[float], None] = time.sleep) -> float:
+class StoppedClock:
+    """The clock of all stores, in microseconds: only who sleeps moves it."""
+
+    def __init__(self) -> None:
+        self.now = 5_000_000
+        self._changed = threading.Condition()
+        self._wakings: list[int] = []
+        self._ended = 0
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep in the test's thread: the clock moves on at once."""
+        self.now += round(seconds * SECOND)
+
+    def sleep_in_thread(self, seconds: float) -> None:
+        """Sleep until the test's thread has moved the clock far enough."""
+        with self._changed:
+            waking = self.now + round(seconds * SECOND)
+            self._wakings.append(waking)
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self.now >= waking)
+            self._wakings.remove(waking)
+
+    def end(self) -> None:
+        """Count a thread that sleeps no more."""
+        with self._changed:
+            self._ended += 1
+            self._changed.notify_all()
+
+    def settle(self, threads: int) -> list[int]:
+        """Wait until each thread sleeps or has ended; returns the moments at which the sleeping ones wake."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._ended + len(self._wakings) == threads, 60)
+            return list(self._wakings)
+
+    def move_to(self, moment: int) -> None:
+        """Move to a moment, and wake who sleeps until then."""
+        with self._changed:
+            self.now = moment
+            self._changed.notify_all()
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> StoppedClock:
+    clock = StoppedClock()
+    for store in (ProcessStore, MachineStore):
+        monkeypatch.setattr(store, "now", lambda self: clock.now)
+    return clock
+
+
+def acquire(budget: Budget, sleep: Callable[[float], None], longest: float = 60) -> float:
     return budget.acquire(sleep, lambda: longest, lambda: "GET x")
 
 
@@ -35,14 +86,14 @@ def test_users_of_one_identity_share_a_budget_over_processes() -> None:
         forget_process()
         assert shared_budget("", 10, "host", "solution").reserve().wait == 0
     forget_process()
-    assert shared_budget("", 10, "host", "solution").reserve().wait > 0.9
+    assert shared_budget("", 10, "host", "solution").reserve().wait == 1.05
     assert shared_budget("", 10, "host", "another").reserve().wait == 0
 
 
 def test_a_budget_of_the_process_is_its_own() -> None:
     for _ in range(10):
         shared_budget("process", 10, "own", "solution").reserve()
-    assert shared_budget("process", 10, "own", "solution").reserve().wait > 0.9
+    assert shared_budget("process", 10, "own", "solution").reserve().wait == 1.05
     assert shared_budget("", 10, "own", "solution").reserve().wait == 0
 
 
@@ -51,73 +102,81 @@ def test_a_named_folder_is_another_budget_than_the_machines(tmp_path: Path) -> N
         shared_budget(str(tmp_path / "a"), 10, "host").reserve()
     assert shared_budget(str(tmp_path / "b"), 10, "host").reserve().wait == 0
     forget_process()
-    assert shared_budget(str(tmp_path / "a"), 10, "host").reserve().wait > 0.9
+    assert shared_budget(str(tmp_path / "a"), 10, "host").reserve().wait == 1.05
 
 
 def test_a_pause_applies_to_all_users_of_the_budget() -> None:
     shared_budget("", 10, "host", "solution").pause(30)
     forget_process()
-    assert 29 < shared_budget("", 10, "host", "solution").reserve().wait <= 30
+    assert shared_budget("", 10, "host", "solution").reserve().wait == 30
 
 
 def test_a_service_that_asks_for_days_pauses_the_others_for_five_minutes() -> None:
     shared_budget("", None, "host").pause(30 * 86400)
-    assert 299 < shared_budget("", None, "host").reserve().wait <= 300
+    assert shared_budget("", None, "host").reserve().wait == 300
 
 
-def test_a_longer_wait_than_a_minute_is_an_error_and_takes_nothing() -> None:
+def test_a_longer_wait_than_a_minute_is_an_error_and_takes_nothing(clock: StoppedClock) -> None:
     budget = shared_budget("", 10, "host")
     budget.pause(100)
     with pytest.raises(RateLimitedError) as caught:
-        acquire(budget)
-    assert 99 < (caught.value.retry_after or 0) <= 100
+        acquire(budget, clock.sleep)
+    assert caught.value.retry_after == 100
     assert "GET x was not sent" in str(caught.value)
     assert "HTTP" not in str(caught.value)
 
 
-def test_a_wait_past_the_deadline_is_an_error_and_takes_nothing() -> None:
+def test_a_wait_past_the_deadline_is_an_error_and_takes_nothing(clock: StoppedClock) -> None:
     budget = Budget(1)
-    acquire(budget)
+    acquire(budget, clock.sleep)
     for longest in (0.5, 0, -10):
         with pytest.raises(RateLimitedError):
-            acquire(budget, longest)
-    assert budget.reserve().wait <= 1.05
+            acquire(budget, clock.sleep, longest)
+    assert budget.reserve().wait == 1.05
 
 
-def test_a_free_moment_is_used_even_after_the_deadline() -> None:
-    assert acquire(Budget(1), longest=-5) == 0
+def test_a_free_moment_is_used_even_after_the_deadline(clock: StoppedClock) -> None:
+    assert acquire(Budget(1), clock.sleep, longest=-5) == 0
 
 
-def test_who_waits_checks_for_a_pause_after_waking() -> None:
+def test_who_waits_checks_for_a_pause_after_waking(clock: StoppedClock) -> None:
     """Of many who wait, none is sent during a pause that began meanwhile."""
-    budget, left = Budget(20), []
+    budget, left, began = Budget(20), [], clock.now
 
     def work() -> None:
-        acquire(budget)
-        left.append(time.monotonic())
+        acquire(budget, clock.sleep_in_thread)
+        left.append((clock.now - began) / SECOND)
+        clock.end()
 
-    threads = [threading.Thread(target=work) for _ in range(50)]
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(50)]
     for thread in threads:
         thread.start()
-    time.sleep(0.3)
+    assert len(clock.settle(50)) == 30
+    clock.move_to(began + SECOND // 2)
     budget.pause(2)
-    began = time.monotonic()
-    for thread in threads:
-        thread.join()
+    while wakings := clock.settle(50):
+        clock.move_to(min(wakings))
     assert len(left) == 50
-    assert [moment - began for moment in left if 0.02 < moment - began < 1.99] == []
-    after = sorted(moment for moment in left if moment > began + 1.9)
-    assert len(after) >= 20
-    assert all(after[at + 20] - after[at] > 1 for at in range(len(after) - 20))
+    assert [moment for moment in left if moment < 2.5] == [0] * 20
+    assert all(left[at + 20] - left[at] > 1 for at in range(30))
 
 
-async def test_a_trigger_checks_for_a_pause_after_waking() -> None:
-    budget = shared_budget("", 1, "host")
+async def test_a_trigger_checks_for_a_pause_after_waking(
+    clock: StoppedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budget, slept = shared_budget("", 1, "host"), []
     await budget.aacquire()
-    waiting = asyncio.create_task(budget.aacquire())
-    await asyncio.sleep(0.2)
-    await budget.apause(2)
-    assert await waiting > 1.9
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 1:
+            budget.pause(2)
+        clock.sleep(seconds)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncio, "sleep", sleep)
+        assert await budget.aacquire() == 2.1
+    assert slept == [1.05, 1.05]
 
 
 async def test_a_trigger_reserves_nothing_before_a_long_wait(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,7 +234,7 @@ def test_each_user_keeps_its_own_rate() -> None:
     for number in range(5):
         assert shared_budget("", 5, "host").reserve().wait == 0, number
     assert shared_budget("", 10, "host").reserve().wait == 0
-    assert shared_budget("", 5, "host").reserve().wait > 0.9
+    assert shared_budget("", 5, "host").reserve().wait == 1.05
 
 
 @pytest.mark.parametrize("store", ["", "process", "folder"])
@@ -193,14 +252,14 @@ def test_two_names_of_one_limit_share_it_from_the_join_on(store: str, tmp_path: 
         forget_process()  # The alias is stored: a later process shares at once.
         assert shared_budget(where, 10, "join", "key").reserve().wait > 0
     shared_budget(where, 10, "join", "id").pause(30)
-    assert shared_budget(where, 10, "join", "key").reserve().wait > 29
+    assert shared_budget(where, 10, "join", "key").reserve().wait == 30
 
 
 async def test_a_join_in_a_trigger_is_the_same() -> None:
     key, solution = shared_budget("", 10, "ajoin", "key"), shared_budget("", 10, "ajoin", "id")
     await key.ajoin(solution)
     await solution.apause(30)
-    assert (await key.areserve()).wait > 29
+    assert (await key.areserve()).wait == 30
 
 
 def test_the_store_holds_no_identity_in_plain_text(budget_folder: Path) -> None:
@@ -216,12 +275,14 @@ def test_a_token_budget_starts_full() -> None:
     assert budget.reserve().wait > 10
 
 
-def test_the_log_says_where_the_budget_is_and_how_long_a_wait_is(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_says_where_the_budget_is_and_how_long_a_wait_is(
+    clock: StoppedClock, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     budget = shared_budget("", 1, "logged")
-    acquire(budget)
+    acquire(budget, clock.sleep)
     budget.pause(6)
-    acquire(budget, sleep=lambda seconds: None)
+    acquire(budget, clock.sleep)
     first, second = (record.getMessage() for record in caplog.records)
     assert "1 requests a second, shared in this machine (/" in first
     assert "waiting 6.0 s" in second
@@ -356,25 +417,27 @@ def test_a_429_that_is_raised_pauses_the_others_too(
         asyncio.run(hook.asend(Call("GET", "open/x"))) if how == "async" else hook.send(Call("GET", "open/x"))
     with pytest.raises(RateLimitedError) as caught:
         connect({"mode": "query"}).send(Call("GET", "open/x"))
-    assert 290 < (caught.value.retry_after or 0) <= 300
+    assert caught.value.retry_after == 300
 
 
 def test_the_wait_for_the_budget_keeps_the_deadline(connect: Connect, echo: Sandbox) -> None:
     hook = connect({"mode": "query"})
+    hook.transport._sleep = lambda seconds: pytest.fail("it waited")
     hook.transport.endpoint.budget = Budget(0.1)
     hook.send(Call("GET", "open/x"))
-    began = time.monotonic()
     with pytest.raises(RateLimitedError), hook.until(time.time() + 2):
         hook.send(Call("GET", "open/x"))
-    assert time.monotonic() - began < 2
 
 
-def test_the_log_tells_the_total_wait(connect: Connect, echo: Sandbox, logged: Callable[[], str]) -> None:
+def test_the_log_tells_the_total_wait(
+    connect: Connect, echo: Sandbox, clock: StoppedClock, logged: Callable[[], str]
+) -> None:
     with connect({"mode": "query"}) as hook:
+        hook.transport._sleep = clock.sleep
         hook.transport.endpoint.budget = Budget(1)
-        hook.send(Call("GET", "open/x"))
-        hook.send(Call("GET", "open/x"))
-    assert "2 requests waited 1.0 s in total for their turn" in logged()
+        for _ in range(3):
+            hook.send(Call("GET", "open/x"))
+    assert "3 requests waited 2.1 s in total for their turn" in logged()
 
 
 def test_token_requests_have_a_budget_of_their_own(connect: Connect, echo: Sandbox) -> None:
