@@ -92,7 +92,8 @@ def test_two_keys_of_one_solution_share_the_limit_over_processes(
             for text in env.values()
         ]
     assert [errors(run.result()) for run in runs] == [[], []]
-    assert len(refused) <= 1
+    # A service that stood still gets a request of each of the six at once. Without sharing 12 to 15 are refused.
+    assert len(refused) <= 6
 
 
 def test_without_a_shared_store_tasks_are_refused_and_still_succeed(
