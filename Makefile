@@ -159,7 +159,8 @@ $(FULL): $(READY)
 	@touch $@
 
 # The oldest and the newest supported pair, each in an environment of its own. Without the interpreter a warning is
-# printed and the pair is skipped; with CI=true the target fails.
+# printed and the pair is skipped; with CI=true the target fails. Collecting the tests compiles all that they import
+# once, which each process of the tests would else do.
 $(FLOOR): pyproject.toml constraints-floor.txt | $(READY)
 	@$(call build,floor,3.11,constraints-floor.txt)
 
@@ -183,7 +184,7 @@ define build
 	echo "Building .venv-$(1) with Python $(2)"; \
 	$(BIN)/uv venv --quiet --clear --python "$$python" .venv-$(1) \
 	&& $(INSTALL) --python .venv-$(1)/bin/python --constraint $(3) --editable '.[dev]' \
-	&& touch .venv-$(1)/.ready
+	&& touch .venv-$(1)/.ready && { .venv-$(1)/bin/pytest --collect-only > /dev/null || true; }
 endef
 
 define with

@@ -5,9 +5,9 @@ The rule is computed, and what it leaves out is printed:
 - A test is left out when neither its module, nor a ``conftest.py`` whose fixtures it uses, nor what these
   import of the repository, directly or not, imports Airflow or a library whose version differs between the
   pairs. The sandbox does not count: its own tests run on one pair, and nearly all others run it on both.
-- A test of many cases that reaches Airflow by the package only runs with its first and its last case: cases
-  are other values, and what depends on versions are the calls, which its cases share. In a module that
-  imports Airflow itself all cases run.
+- Of a test of many cases the first one runs: cases are other values, and what depends on versions are the
+  calls, which its cases share. In a module about all services that imports Airflow itself all cases run:
+  there they are classes, connection types or DAGs.
 - A test with the mark ``slow`` is left out: it says of itself that it does not depend on versions.
 """
 
@@ -23,13 +23,13 @@ from pathlib import Path
 
 import pytest
 
-from dev.changed import ROOT, imports
+from dev.changed import ROOT, UNIT, imports
 
 PACKAGE, SANDBOX = ROOT / "airflow_provider", ROOT / "airflow_provider" / "sandbox"
 ROOT_CONFTEST = ROOT / "tests" / "conftest.py"
 
 ELSEWHERE = "of modules that reach neither Airflow nor a library whose version differs"
-CASES = "further cases of tests whose modules reach Airflow by the package only"
+CASES = "further cases of tests whose first case runs"
 SLOW = "marked slow"
 
 _OWN_NAME = re.compile(r"(?:tests|airflow_provider|example_dags)(?:\.\w+)+")
@@ -75,29 +75,27 @@ def left_out(items: Sequence[pytest.Item]) -> list[str]:
     :param items: the tests.
     """
     first: dict[str, int] = {}
-    last: dict[str, int] = {}
     for number, item in enumerate(items):
         if not item.get_closest_marker("slow"):
-            name = item.nodeid.partition("[")[0]
-            first.setdefault(name, number)
-            last[name] = number
-    ends = {*first.values(), *last.values()}
-    return [_reason(item, is_end=number in ends) for number, item in enumerate(items)]
+            first.setdefault(item.nodeid.partition("[")[0], number)
+    chosen = set(first.values())
+    return [_reason(item, is_first=number in chosen) for number, item in enumerate(items)]
 
 
-def _reason(item: pytest.Item, *, is_end: bool) -> str:
+def _reason(item: pytest.Item, *, is_first: bool) -> str:
     if item.get_closest_marker("slow"):
         return SLOW
     fixtures: dict[str, Sequence[pytest.FixtureDef[object]]] = getattr(
         getattr(item, "_fixtureinfo", None), "name2fixturedefs", {}
     )
-    if _imports_airflow(item.path) or not airflow_fixtures().isdisjoint(fixtures):
+    if _imports_airflow(item.path) and item.path.parent == UNIT:
         return ""
     homes = {Path(found.func.__code__.co_filename) for several in fixtures.values() for found in several}
     conftests = {path for path in homes if path.name == "conftest.py" and path != ROOT_CONFTEST}
-    if not any(may_depend(path) for path in (item.path, *conftests)):
+    reaches_airflow = not airflow_fixtures().isdisjoint(fixtures)
+    if not reaches_airflow and not any(may_depend(path) for path in (item.path, *conftests)):
         return ELSEWHERE
-    return "" if is_end else CASES
+    return "" if is_first else CASES
 
 
 @cache
