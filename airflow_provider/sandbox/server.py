@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from airflow_provider.sandbox.control import control_routes
 from airflow_provider.sandbox.counters import Counters
@@ -358,8 +358,8 @@ class ReadyServer(uvicorn.Server):
 
 def _counting_protocol(
     connections: Connections, counters: Counters, uncounted_ports: Container[int]
-) -> type[H11Protocol]:
-    class CountingProtocol(H11Protocol):
+) -> type[asyncio.Protocol]:
+    class CountingProtocol(AutoHTTPProtocol):
         """HTTP protocol that counts its connections and registers them for faults."""
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
