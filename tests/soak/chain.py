@@ -15,7 +15,7 @@ from tests.soak.warehouse import write_night
 from tests.support.postgres import Database
 
 DAG_ID = "soak_night"
-NIGHT_SECONDS = 1200.0
+NIGHT_SECONDS = 1800.0
 """Maximum seconds of a night."""
 
 CLEARS = 5
