@@ -7,6 +7,7 @@
 # make test   lint, types and all tests; also one by one: lint types audit browser unit contract newest floor system
 # make test-long  the long form of the tests; make soak  a day in two hours; make bench  the comparison in docs
 # make fuzz   coverage-guided fuzzing, ten minutes a target (SECONDS=60 TARGET=ldif for less)
+# make stalls  the unit tests while their processes stand still at random: RUNS=20 finds those that need a fast machine
 # make mutants  change the code in small ways, and see whether a test fails: docs/mutants.md (hours; AREA=, SAMPLE=)
 # make release-check  all of a release but the upload; make pictures  the docs' pictures and the film of the demo
 
@@ -31,10 +32,10 @@ export GOAL := $(firstword $(MAKECMDGOALS))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup check demo up cluster down browser docs test lint types audit unit contract floor newest system \
-	test-long soak test-cluster fuzz mutants bench release-check constraints pictures clean
+	test-long soak stalls test-cluster fuzz mutants bench release-check constraints pictures clean
 
 help:
-	@sed -n '1,11s/^# //p' Makefile
+	@sed -n '1,12s/^# //p' Makefile
 
 setup: $(FULL)
 
@@ -122,6 +123,10 @@ test-long: $(READY) $(FLOOR)
 # A day of the services in two hours, docs/soak.md. SOAK_MINUTES=10 for a short form; SOAK_SEED repeats the moments.
 soak: $(READY)
 	$(BIN)/python -m tests.soak
+
+# SEED=7 repeats the moments of the stops; STALLED=tests/unit/core runs these tests only. What each run has printed is in build/stalls.
+stalls: $(NEWEST)
+	.venv-newest/bin/python -m dev.stalls --runs $(or $(RUNS),1) --seed $(or $(SEED),1) $(STALLED)
 
 # CLUSTER_ROUNDS=50 for the long form; CLUSTER_SEED repeats the moments of the stops and kills.
 test-cluster: $(CLUSTER)
