@@ -108,7 +108,7 @@ def _without_credentials(connection: Connection, spec: ConnectionSpec) -> Connec
     secret = {name for name, extra in spec.all_extras.items() if extra.secret}
     try:
         given = json.loads(connection.extra or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         given = None
     if not isinstance(given, dict):
         raise InputError("extra is not a JSON object", f"connection '{connection.conn_id}'")

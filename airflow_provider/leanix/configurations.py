@@ -158,7 +158,12 @@ def _read_file(path: str, label: str) -> Any:
             raise InputError(f"is not {error.encoding}: save it as UTF-8", label) from None
         except (gzip.BadGzipFile, zlib.error, EOFError) as error:
             raise InputError(f"cannot be read: {error}", label) from None
-        except (json.JSONDecodeError, RecursionError) as error:
+        except InputError:
+            raise
+        except (
+            ValueError,
+            RecursionError,
+        ) as error:  # Digits by thousands are no JSONDecodeError.
             raise InputError(f"is not JSON: {error}", label) from None
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow_provider.amigocloud.sync import document as dataset_plan
 from airflow_provider.amigocloud.sync.store import SyncStore
+from airflow_provider.conformance.created import CreatedObjects, UnusableFileError
 from airflow_provider.core.files.listing import find_files
 from airflow_provider.core.reports.changes import changes
 from airflow_provider.core.reports.merge import merge_tables
@@ -101,6 +102,15 @@ def _manifest(data: bytes) -> None:
         find_files(str(path), "source")
 
 
+def _created(data: bytes) -> None:
+    """Read the file of the objects that a conformance run has made."""
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
+        path = Path(folder, "created.jsonl")
+        path.write_bytes(data)
+        found = CreatedObjects.open(path)
+        assert all(created.name.startswith(found.run) for created in found.left)
+
+
 def _tolerant(step: Callable[[], object]) -> None:
     try:
         step()
@@ -167,6 +177,7 @@ TARGETS = [
         _manifest,
         *("core.files.paths", "core.files.listing", "leanix.tables.write", "warehouse.manifest"),
     ),
+    _target("created", _created, "conformance.created", allowed=(UnusableFileError,)),
     _target("results", _results, "warehouse.results", "warehouse.manifest"),
     _target("report", _report, "core.reports", allowed=(ValueError,)),
 ]

@@ -207,7 +207,9 @@ def _from_text(text: str) -> Geometry:
     if text.startswith("{"):
         try:
             return _from_geojson(json.loads(text))
-        except (json.JSONDecodeError, RecursionError):
+        except UnreadableValueError:
+            raise
+        except (ValueError, RecursionError):  # A number of thousands of digits is no JSONDecodeError.
             raise UnreadableValueError(f"is no GeoJSON: {shown_value(text)}") from None
     if found := _HEX.fullmatch(text):
         return _Reader(bytes.fromhex(found[1])).whole()

@@ -97,7 +97,7 @@ def _strings(text: str) -> Iterator[str]:
     """Yield all texts of a JSON document joined, so that a credential cut into several texts is found."""
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return
     pieces = list(_texts(document))
     yield "".join(pieces)

@@ -105,7 +105,7 @@ def address_of(connection: Connection) -> str:
 def _extra_of(connection: Connection) -> dict[str, object]:
     try:
         extra = json.loads(connection.extra or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         extra = None
     return extra if isinstance(extra, dict) else {}
 

@@ -129,7 +129,7 @@ def _structure(value: Any, kind: str) -> Any:
     if isinstance(value, str):
         try:
             value = _strict_json(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise UnreadableValueError(
                 f"must be the JSON text of an {kind}, not {shown_value(value)}"
             ) from None
@@ -141,7 +141,7 @@ def _structure(value: Any, kind: str) -> Any:
 def _literal(text: str) -> Any:
     try:
         return _strict_json(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         comma = "; a number has a decimal point, not a comma" if _COMMA.fullmatch(text.strip()) else ""
         raise UnreadableValueError(
             f"is {shown_value(text)}, and the Thing declares no type for it; write it as JSON, a text in"

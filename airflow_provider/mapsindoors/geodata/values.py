@@ -140,7 +140,9 @@ def read_json(value: Any) -> Any:
     if isinstance(read, str) and read.lstrip().startswith(("{", "[")):
         try:
             return read_plain(json.loads(read))
-        except (json.JSONDecodeError, RecursionError):
+        except UnreadableValueError:
+            raise
+        except (ValueError, RecursionError):  # A number of thousands of digits is no JSONDecodeError.
             _refuse("is not JSON", value)
     return read
 
