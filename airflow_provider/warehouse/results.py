@@ -13,6 +13,8 @@ from airflow_provider.core.input.values import shown
 from airflow_provider.errors import cut, shorten
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
+PartNumber = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+"""A part's number, or that of all parts; a task that is mapped more often is beyond any Airflow."""
 
 _SHOWN = 10
 """Maximum parts that a problem lists."""
@@ -52,8 +54,8 @@ class PartResult(msgspec.Struct):
     columns: list[str]
     files: list[PartFile] = []
     sha256: str | None = None
-    part: Count | None = None
-    parts: Count | None = None
+    part: PartNumber | None = None
+    parts: PartNumber | None = None
     plan: str | None = None
     dataset: int | str | None = None
     state: str | None = None

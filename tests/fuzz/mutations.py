@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from copy import deepcopy
 from typing import Any
 
 from tests.fuzz.target import SECRET, TOKEN
@@ -160,10 +161,10 @@ def _changed(value: Any, rng: random.Random) -> Any:
     if choice < 0.15:
         del parent[key]
     elif choice < 0.25 and isinstance(parent, list):
-        parent.insert(key, rng.choice(parent))
+        parent.insert(key, deepcopy(rng.choice(parent)))
     elif choice < 0.25:
         parent[rng.choice(["", "id", "next", "error", "errors", "detail", "data", "type", key + "x"])] = (
-            rng.choice(VALUES)
+            deepcopy(rng.choice(VALUES))  # they may be changed later
         )
     else:
         parent[key] = _other(parent[key], rng)
@@ -173,7 +174,7 @@ def _changed(value: Any, rng: random.Random) -> Any:
 def _other(value: Any, rng: random.Random) -> Any:
     """Return another value: any of them, or one that is near."""
     if rng.random() < 0.6:
-        return rng.choice(VALUES)
+        return deepcopy(rng.choice(VALUES))
     if isinstance(value, bool):
         return not value
     if isinstance(value, (int, float)):

@@ -14,6 +14,7 @@ import msgspec
 from airflow_provider.amigocloud.export.keyset import literal
 from airflow_provider.amigocloud.pagination import NUMBER_TYPES, Page, quoted_name
 from airflow_provider.core.input.values import shown
+from airflow_provider.core.state.chunks import read_chunks, write_chunks
 from airflow_provider.core.state.watermark import Watermark
 from airflow_provider.errors import InputError, one_line
 
@@ -279,8 +280,10 @@ class WatermarkStore:
             )
             return None, frozenset()
         marks: list[str] = []
-        for n in range(int(start.get("chunks", 0))):
-            marks += self._watermark.store.get(f"{_STORE_KEY}_{start['turn']}_{n}") or []
+        for chunk in read_chunks(
+            self._watermark.store, _STORE_KEY, start.get("turn"), start.get("chunks", 0)
+        ):
+            marks += chunk
         return watermark, frozenset(marks)
 
     def save(self, increment: Increment) -> None:
@@ -295,6 +298,5 @@ class WatermarkStore:
             turn = 1 - int(self._watermark.start().get("turn", 1))
         marks = increment.marks()
         chunks = [marks[at : at + _CHUNK] for at in range(0, len(marks), _CHUNK)]
-        for n, chunk in enumerate(chunks):
-            store.set(f"{_STORE_KEY}_{turn}_{n}", chunk)
-        self._watermark.move({"watermark": increment.watermark, "turn": turn, "chunks": len(chunks)})
+        stored = write_chunks(store, _STORE_KEY, turn, chunks)
+        self._watermark.move({"watermark": increment.watermark, **stored})

@@ -15,7 +15,8 @@ from airflow_provider.iotstudio.export.incremental import HistoryWatermark, mark
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
-    from airflow_provider.core.state.watermark import Watermark
+from airflow_provider.core.state.chunks import read_chunks, write_chunks
+from airflow_provider.core.state.watermark import Watermark
 
 STATE = "iotstudio_events"
 """Name of the state in the store."""
@@ -122,19 +123,20 @@ class EventsWatermark(HistoryWatermark):
         if not state:
             return {}
         items = sorted(self._next.items())
-        chunks = [items[at : at + THINGS_PER_CHUNK] for at in range(0, len(items), THINGS_PER_CHUNK)]
-        for number, chunk in enumerate(chunks):
-            text = json.dumps(dict(chunk), separators=(",", ":"))
-            self._watermark.store.set(f"{THINGS_STATE}_{state['turn']}_{number}", text)
-        return {**state, "first": _format(self._first), "things": len(chunks)}
+        chunks = [
+            json.dumps(dict(items[at : at + THINGS_PER_CHUNK]), separators=(",", ":"))
+            for at in range(0, len(items), THINGS_PER_CHUNK)
+        ]
+        stored = write_chunks(self._watermark.store, THINGS_STATE, state["turn"], chunks)
+        return {**state, "first": _format(self._first), "things": stored["chunks"]}
 
     def _load_things(self, state: Mapping[str, Any]) -> dict[str, list[str] | None] | None:
         """Return the Things that were known after the last run; None when no run has noted any."""
         if "things" not in state:
             return None
         known: dict[str, list[str] | None] = {}
-        for number in range(int(state["things"])):
-            known |= json.loads(self._watermark.store.get(f"{THINGS_STATE}_{state['turn']}_{number}") or "{}")
+        for text in read_chunks(self._watermark.store, THINGS_STATE, state.get("turn"), state["things"]):
+            known |= json.loads(text)
         return known
 
 

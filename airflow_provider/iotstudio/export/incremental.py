@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider.core.state.chunks import read_chunks, write_chunks
 from airflow_provider.core.state.watermark import Watermark
 from airflow_provider.errors import InputError
 from airflow_provider.iotstudio import api
@@ -161,10 +162,10 @@ class HistoryWatermark:
             return {}
         turn = 1 - int(self._watermark.start().get("turn", 1))
         marks = self._marks_to_keep(since)
-        chunks = [marks[at : at + MARKS_PER_CHUNK] for at in range(0, len(marks), MARKS_PER_CHUNK)]
-        for number, chunk in enumerate(chunks):
-            store.set(f"{HISTORY_STATE}_{turn}_{number}", encode_marks(chunk))
-        return {"since": since.isoformat(), "turn": turn, "chunks": len(chunks)}
+        chunks = [
+            encode_marks(marks[at : at + MARKS_PER_CHUNK]) for at in range(0, len(marks), MARKS_PER_CHUNK)
+        ]
+        return {"since": since.isoformat(), **write_chunks(store, HISTORY_STATE, turn, chunks)}
 
     def _marks_to_keep(self, since: datetime) -> list[bytes]:
         """Return the marks of what the next run must not export again."""
@@ -172,10 +173,10 @@ class HistoryWatermark:
 
     def _load_marks(self, state: Mapping[str, Any]) -> set[bytes]:
         marks: set[bytes] = set()
-        for number in range(int(state.get("chunks", 0))):
-            marks |= decode_marks(
-                self._watermark.store.get(f"{HISTORY_STATE}_{state['turn']}_{number}") or ""
-            )
+        for text in read_chunks(
+            self._watermark.store, HISTORY_STATE, state.get("turn"), state.get("chunks", 0)
+        ):
+            marks |= decode_marks(text)
         return marks
 
 

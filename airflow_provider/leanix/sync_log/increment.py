@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider.core.state.chunks import read_chunks, write_chunks
 from airflow_provider.core.state.identity import fingerprint, without_expiry
 from airflow_provider.core.state.watermark import Watermark
 from airflow_provider.errors import IncompleteExportError
@@ -51,17 +52,17 @@ class MarkStore:
     def save(self, turn: int, marks: Iterable[bytes]) -> dict[str, int]:
         """Store marks; return what :meth:`load` takes."""
         found = sorted(marks) if self._store is not None else []
-        starts = range(0, len(found), _MARKS_PER_CHUNK)
-        for number, at in enumerate(starts):
-            text = b64encode(b"".join(found[at : at + _MARKS_PER_CHUNK])).decode()
-            self._store.set(f"{self._name}_{turn}_{number}", text, **self._options)
-        return {"turn": turn, "chunks": len(starts)}
+        chunks = [
+            b64encode(b"".join(found[at : at + _MARKS_PER_CHUNK])).decode()
+            for at in range(0, len(found), _MARKS_PER_CHUNK)
+        ]
+        return write_chunks(self._store, self._name, turn, chunks, **self._options)
 
     def load(self, state: Mapping[str, Any]) -> set[bytes]:
         """Return the marks that a state tells of."""
         marks: set[bytes] = set()
-        for number in range(state.get("chunks", 0)):
-            joined = b64decode(self._store.get(f"{self._name}_{state['turn']}_{number}") or "")
+        for text in read_chunks(self._store, self._name, state.get("turn"), state.get("chunks", 0)):
+            joined = b64decode(text)
             marks |= {joined[at : at + _MARK_BYTES] for at in range(0, len(joined), _MARK_BYTES)}
         return marks
 

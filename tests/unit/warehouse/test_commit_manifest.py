@@ -145,6 +145,12 @@ def test_missing_and_doubled_parts_are_refused_together(tmp_path):
     assert not path.exists()
 
 
+def test_a_number_of_parts_that_no_task_has_is_refused_at_once(tmp_path):
+    results = export(tmp_path, 2)
+    found = problems([results[0], {**results[1], "parts": 2**53 + 1}], tmp_path / "m.json")
+    assert "'parts', item 1 is not the result of an export: Expected `int` <= 1000000" in found[0]
+
+
 def test_parts_of_two_states_are_refused(tmp_path, sandbox):
     old = export(tmp_path / "old")
     change(sandbox)
