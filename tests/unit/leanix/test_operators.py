@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -33,6 +34,7 @@ from airflow_provider.sandbox.leanix.seed import WORKSPACE_ID, tutorial_items
 from tests.support.airflow_names import TaskDeferred
 from tests.support.budgets import forget_tokens
 from tests.support.task_runner import TaskRunner, first_event, rebuild_trigger
+from tests.support.wait import until
 
 from .conftest import INBOUND, OUTBOUND
 
@@ -344,9 +346,16 @@ def test_unknown_status_is_waited_on_and_logged_once(
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    leanix.run_seconds, leanix.shown_status = 0.3, "REINDEXING"
-    assert task.run(run_operator(**OUTBOUND, deferrable=deferrable))["status"] == "FINISHED"
-    assert sandbox.counters.total("/status") > 3
+    leanix.run_seconds, leanix.shown_status = 1e6, "REINDEXING"
+
+    def finish() -> None:
+        until(lambda: sandbox.counters.total("/status") > 3)
+        sandbox.clock.advance(1e6)
+
+    with ThreadPoolExecutor(1) as pool:
+        finished = pool.submit(finish)
+        assert task.run(run_operator(**OUTBOUND, deferrable=deferrable))["status"] == "FINISHED"
+        finished.result()
     logged = caplog.text + "".join(capsys.readouterr())
     assert logged.count("unknown status REINDEXING") == 1
 
