@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from airflow_provider.sandbox.control import control_routes
 from airflow_provider.sandbox.counters import Counters
@@ -26,11 +25,14 @@ from airflow_provider.sandbox.switches import Switches
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
     from starlette.types import ASGIApp, Scope
+    from uvicorn.protocols.http.h11_impl import H11Protocol as HttpProtocol
 
     from airflow_provider.sandbox.amigocloud import AmigoCloudService
     from airflow_provider.sandbox.iotstudio import IoTStudioService
     from airflow_provider.sandbox.leanix import LeanIXService
     from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
+else:
+    from uvicorn.protocols.http.auto import AutoHTTPProtocol as HttpProtocol  # httptools, or else h11
 
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 30
@@ -358,8 +360,8 @@ class ReadyServer(uvicorn.Server):
 
 def _counting_protocol(
     connections: Connections, counters: Counters, uncounted_ports: Container[int]
-) -> type[asyncio.Protocol]:
-    class CountingProtocol(AutoHTTPProtocol):
+) -> type[HttpProtocol]:
+    class CountingProtocol(HttpProtocol):
         """HTTP protocol that counts its connections and registers them for faults."""
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

@@ -204,8 +204,8 @@ class Parts(Startable):
             "DAG_PROCESSOR__REFRESH_INTERVAL": 300,
             "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 60,
             "SCHEDULER__SCHEDULER_HEARTBEAT_SEC": 2,
-            # Tasks of a killed scheduler are no longer looked for by their heartbeats, but as orphans: by default
-            # every five minutes, which here is an hour.
+            # Tasks of a killed scheduler are not looked for by their heartbeats, but as orphans: by
+            # default every five minutes, which here is an hour.
             "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": 30,
             "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": 30,
             "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": 5,
