@@ -37,9 +37,10 @@ from airflow_provider.iotstudio.sync.operator import IoTStudioSyncThingsOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider.core.files.row_source import RowOptions
     from airflow_provider.core.state.submission import Submission
     from airflow_provider.iotstudio.hooks import IoTStudioHook
-    from airflow_provider.iotstudio.properties.requests import WritePlan
+    from airflow_provider.iotstudio.properties.writes import WriteSpool
 
 
 __all__ = [
@@ -128,9 +129,9 @@ class IoTStudioWritePropertiesOperator(RowOperator):
     def execute(self, context: Context) -> dict[str, int]:
         """Validate all rows, write them and read them back; return the counts."""
         from airflow_provider.iotstudio.hooks import IoTStudioHook
-        from airflow_provider.iotstudio.properties.requests import read_plan
         from airflow_provider.iotstudio.properties.wide import convert_wide
         from airflow_provider.iotstudio.properties.writer import MAX_CONCURRENCY, PropertyWriter
+        from airflow_provider.iotstudio.properties.writes import WriteSpool
 
         boolean = Scalar("boolean")
         scalars = {
@@ -147,9 +148,10 @@ class IoTStudioWritePropertiesOperator(RowOperator):
         with (
             self.open_rows(self.writes) as rows,
             IoTStudioHook(self.iotstudio_conn_id, space=self.space) as hook,
+            WriteSpool() as spool,
         ):
-            plan = read_plan(thing_id=self.thing_id, properties=self.properties, writes=rows, options=options)
-            self._log_plan(plan)
+            self._read_plan(spool, rows, options)
+            convert_wide(hook, spool)
             writer = PropertyWriter(
                 hook,
                 concurrency=self.concurrency,
@@ -157,7 +159,7 @@ class IoTStudioWritePropertiesOperator(RowOperator):
                 only_changed=self.only_changed or is_retry,
                 verify=self.verify,
             )
-            counts = writer.write(convert_wide(hook, plan.writes))
+            counts = writer.write(spool)
             return add_to_outlet_events(context, self.outlets, counts)
 
     def _source_problems(self) -> list[str]:
@@ -170,7 +172,13 @@ class IoTStudioWritePropertiesOperator(RowOperator):
             return check_without("writes", one_thing)
         return ["set thing_id and properties, or writes, or sql"] if None in one_thing.values() else []
 
-    def _log_plan(self, plan: WritePlan) -> None:
+    def _read_plan(self, spool: WriteSpool, rows: Any, options: RowOptions) -> None:
+        """Validate all rows, and store the writes that they make."""
+        from airflow_provider.iotstudio.properties.requests import read_plan
+
+        plan = read_plan(
+            spool, thing_id=self.thing_id, properties=self.properties, writes=rows, options=options
+        )
         if plan.left_out:
             self.log.info(
                 "Columns of the Things export are not written: %s", one_line(", ".join(plan.left_out))

@@ -20,8 +20,9 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from airflow_provider.iotstudio.hooks import IoTStudioHook
-from airflow_provider.iotstudio.properties.requests import Write, plan_writes
+from airflow_provider.iotstudio.properties.requests import plan_writes
 from airflow_provider.iotstudio.properties.writer import PropertyWriter
+from airflow_provider.iotstudio.properties.writes import Write
 from tests.benchmarks.iotstudio_process import SandboxProcess
 from tests.contract import client_environments
 

@@ -1,10 +1,13 @@
-"""Write requests: property values by Thing, built from rows and validated before the first request."""
+"""Write requests: property values by Thing, built from rows and validated before the first request.
+
+The rows and the writes are on local disk, see :mod:`airflow_provider.iotstudio.properties.writes`.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider.core.files.many_files import ManyFiles
@@ -20,10 +23,8 @@ from airflow_provider.core.input.problems import Problems, nearest
 from airflow_provider.core.input.values import is_missing, shown
 from airflow_provider.errors import InputError
 from airflow_provider.iotstudio.conditions import is_segment
+from airflow_provider.iotstudio.properties.writes import Write, WriteSpool
 from airflow_provider.iotstudio.values import read_properties
-
-MAX_MESSAGE_BYTES = 5 * 1024
-"""Maximum size of a message in bytes, as the vendor's docs state it."""
 
 ID_FIELDS = ("thing_id", "uid")
 """Fields of a row that name the Thing."""
@@ -39,34 +40,15 @@ PREFIX = "property:"
 
 
 @dataclass(frozen=True, slots=True)
-class Write:
-    """New values of one Thing, sent in one request.
-
-    :param rows: numbers of the source rows, counted from 1.
-    :param thing_id: the Thing's id.
-    :param properties: value by property name.
-    :param wide: names of the values that came from columns of their own: the Thing's declaration tells their
-        types.
-    :param texts: whether all wide values are texts, as in CSV.
-    """
-
-    rows: tuple[int, ...]
-    thing_id: str
-    properties: dict[str, Any]
-    wide: frozenset[str] = frozenset()
-    texts: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class WritePlan:
     """The writes of a task, and what their source has beside them.
 
-    :param writes: one write per Thing.
+    :param writes: one write per Thing, as long as their spool is open.
     :param empty_rows: number of rows without any value.
     :param left_out: columns of a Things export that are not written.
     """
 
-    writes: list[Write]
+    writes: WriteSpool
     empty_rows: int = 0
     left_out: tuple[str, ...] = ()
 
@@ -78,17 +60,20 @@ def plan_writes(
     writes: object = None,
     options: RowOptions = NO_OPTIONS,
 ) -> list[Write]:
-    """Build one write per Thing; see :func:`read_plan`.
+    """Return one write per Thing, all in memory; see :func:`read_plan`.
 
     :param thing_id: id of a single Thing; used with ``properties``.
     :param properties: its values by name.
     :param writes: rows instead.
     :param options: how to read the rows.
     """
-    return read_plan(thing_id=thing_id, properties=properties, writes=writes, options=options).writes
+    with WriteSpool() as spool:
+        read_plan(spool, thing_id=thing_id, properties=properties, writes=writes, options=options)
+        return list(spool)
 
 
 def read_plan(
+    spool: WriteSpool,
     *,
     thing_id: str | None = None,
     properties: object = None,
@@ -97,6 +82,7 @@ def read_plan(
 ) -> WritePlan:
     """Build one write per Thing, from one Thing's values or from rows.
 
+    :param spool: the open spool that takes the writes.
     :param thing_id: id of a single Thing; used with ``properties``.
     :param properties: its values by name.
     :param writes: rows instead: a list of ``{"thing_id", "properties"}`` or of wide rows (``thing_id`` or
@@ -106,7 +92,7 @@ def read_plan(
     :param options: how to read the rows.
     :raises InputError: with every problem of every row.
     """
-    planner = _Planner("the writes")
+    planner = _Planner("the writes", spool)
     rows: Iterable[tuple[int, Mapping[Any, Any]]]
     if writes is None:
         if thing_id is None or properties is None:
@@ -168,12 +154,13 @@ class _Planner:
     ``texts`` means that all values are texts, as in CSV; ``sparse`` that empty fields are not in the rows.
 
     :param where: the source, for the error.
+    :param spool: takes the writes.
     """
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, spool: WriteSpool) -> None:
         self.texts = self.sparse = False
         self._problems = Problems(where)
-        self._writes: dict[str, Write] = {}
+        self._spool = spool
         self._skipped: set[int] = set()
         self._left_out: dict[str, None] = {}
         self._empty = 0
@@ -201,12 +188,10 @@ class _Planner:
         """
         for number, row in rows:
             if number not in self._skipped and (found := self._read_row(number, row)) is not None:
-                self._merge(found)
-        for write in self._writes.values():
-            if problem := size_problem(write):
-                self._problems.add(problem)
+                self._spool.add(found)
+        self._spool.merge(self._problems)
         self._problems.raise_if_any()
-        return WritePlan(list(self._writes.values()), self._empty, tuple(self._left_out))
+        return WritePlan(self._spool, self._empty, tuple(self._left_out))
 
     def _read_row(self, number: int, row: Mapping[Any, Any]) -> Write | None:
         """Return one row's write; None for a row with a problem, and for a row without values."""
@@ -304,24 +289,6 @@ class _Planner:
             if is_object and (hint := nearest(str(name), ("properties",))):
                 self._problems.add_column(f"unknown field {shown(name)}{hint}", number)
 
-    def _merge(self, new: Write) -> None:
-        old = self._writes.get(new.thing_id)
-        if old is None:
-            self._writes[new.thing_id] = new
-            return
-        for name in old.properties.keys() & new.properties.keys():
-            first = ", ".join(map(str, old.rows))
-            self._problems.add(
-                f"property '{name}' of Thing {new.thing_id} is set already (row {first})", new.rows[0]
-            )
-        self._writes[new.thing_id] = replace(
-            old,
-            rows=old.rows + new.rows,
-            properties={**old.properties, **new.properties},
-            wide=old.wide | new.wide,
-            texts=old.texts or new.texts,
-        )
-
 
 def _decode(text: str | bytes) -> Any:
     """Decode JSON; a duplicate name in an object is an error, where decoders commonly keep the last value."""
@@ -335,21 +302,3 @@ def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         duplicates = sorted({name for name in names if names.count(name) > 1})
         raise ValueError(f"{', '.join(map(repr, duplicates))} is there more than once")
     return values
-
-
-def size_problem(write: Write) -> str:
-    """Return why a write is too large for one message; empty when it is not."""
-    import msgspec
-
-    size = len(msgspec.json.encode(write.properties))
-    if size <= MAX_MESSAGE_BYTES:
-        return ""
-    return (
-        f"{row_label(write.rows)}: the values of Thing {write.thing_id} take {size} bytes as JSON;"
-        f" a message may have {MAX_MESSAGE_BYTES}"
-    )
-
-
-def row_label(rows: tuple[int, ...]) -> str:
-    """Return a label of rows for a message."""
-    return f"row {rows[0]}" if len(rows) == 1 else f"rows {', '.join(map(str, rows))}"

@@ -19,7 +19,7 @@ from airflow_provider.core.input.values import (
     shown_value,
 )
 from airflow_provider.iotstudio.properties.bulk_read import read_descriptions
-from airflow_provider.iotstudio.properties.requests import Write, size_problem
+from airflow_provider.iotstudio.properties.writes import Write, WriteSpool, size_problem
 
 if TYPE_CHECKING:
     from airflow_provider.iotstudio.hooks import IoTStudioHook
@@ -38,33 +38,34 @@ _KINDS: dict[type, str] = {
 _COMMA = re.compile(r"[+-]?[0-9.\s]*,[0-9]+")
 
 
-def convert_wide(hook: IoTStudioHook, writes: Sequence[Write]) -> list[Write]:
-    """Return the writes with the values of wide rows in the types that the Things declare.
+def convert_wide(hook: IoTStudioHook, writes: WriteSpool) -> None:
+    """Convert the values of wide rows to the types that the Things declare.
 
     Descriptions and current values of these Things are read first. Where a Thing declares no type, the type
     of the property's current value counts; without one a text of CSV must be JSON.
 
     :param hook: the space.
-    :param writes: the writes; those without wide values are returned as they are.
+    :param writes: the writes; those without wide values stay as they are.
     :raises InputError: naming row, Thing and property of each value that cannot be converted, and each Thing
         that does not exist.
     """
-    wide = [write for write in writes if write.wide]
-    if not wide:
-        return list(writes)
-    current, notes = read_descriptions(hook, [write.thing_id for write in wide])
+    if not writes.has_wide:
+        return
     problems = Problems("the writes")
-    converted = [
-        _convert(write, current.get(write.thing_id), notes.declared.get(write.thing_id) or {}, problems)
-        if write.wide
-        else write
-        for write in writes
-    ]
-    for write in converted:
-        if problem := size_problem(write):
-            problems.add(problem)
+
+    def convert(block: Sequence[Write]) -> list[Write]:
+        current, notes = read_descriptions(hook, [write.thing_id for write in block if write.wide])
+        converted = []
+        for write in block:
+            declared = notes.declared.get(write.thing_id) or {}
+            new = _convert(write, current.get(write.thing_id), declared, problems) if write.wide else write
+            if problem := size_problem(new):
+                problems.add(problem)
+            converted.append(new)
+        return converted
+
+    writes.replace_each(convert)
     problems.raise_if_any()
-    return converted
 
 
 def _convert(

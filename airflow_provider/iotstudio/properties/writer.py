@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider.core.http.reply import truncate
@@ -14,20 +13,17 @@ from airflow_provider.core.input.values import hides_values, shown_value
 from airflow_provider.errors import (
     AuthenticationError,
     InputError,
-    NotFoundError,
-    PartialWriteError,
     ProviderError,
     RateLimitedError,
-    RequestRejectedError,
     ServerError,
     TransportError,
-    VerificationError,
     one_line,
 )
 from airflow_provider.iotstudio.equality import same_value
-from airflow_provider.iotstudio.hooks import MAY_BE_STORED, IoTStudioHook, may_be_stored
+from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.iotstudio.properties.bulk_read import ReadNotes, read_descriptions, read_values
-from airflow_provider.iotstudio.properties.requests import Write, row_label
+from airflow_provider.iotstudio.properties.result import WriteFailure, WriteResult, count_values
+from airflow_provider.iotstudio.properties.writes import Write, in_blocks
 
 MAX_CONCURRENCY = 32
 """Maximum number of requests at the same time."""
@@ -35,29 +31,8 @@ MAX_CONCURRENCY = 32
 BREAKER_THRESHOLD = 5
 """Consecutive failures that open the circuit breaker; as many as there are threads when these are more."""
 
-
-REFUSALS_CHECKED = 20
-"""Maximum number of refused writes whose Things are read for a similar property name."""
-
 SHOWN_CHARACTERS = 200
 """Maximum characters of a value in a message."""
-
-
-@dataclass(frozen=True, slots=True)
-class WriteFailure:
-    """A write that failed.
-
-    :param write: the write.
-    :param error: its error; None when the circuit breaker had opened before it was sent.
-    """
-
-    write: Write
-    error: ProviderError | None
-
-    def __str__(self) -> str:
-        stored = "; the service may have stored its other values"
-        end = stored if may_be_stored(self.error, self.write.properties) else ""
-        return f"{row_label(self.write.rows)}: Thing {self.write.thing_id}: {self.error}{end}"
 
 
 class PropertyWriter:
@@ -89,8 +64,10 @@ class PropertyWriter:
         self.verify = verify
         self._breaker = _CircuitBreaker(max(BREAKER_THRESHOLD, concurrency))
 
-    def write(self, writes: Sequence[Write]) -> dict[str, int]:
+    def write(self, writes: Iterable[Write]) -> dict[str, int]:
         """Write all that can be written; return the numbers of values written, skipped and verified.
+
+        The writes are read, sent and read back in blocks, so that memory does not grow with their number.
 
         :param writes: one write per Thing.
         :raises VerificationError: naming each value that differs from the written value.
@@ -98,20 +75,42 @@ class PropertyWriter:
             write succeeded and all errors are of one class, the first of these errors is raised instead.
         """
         self.hook.transport  # noqa: B018 - opened here once, before threads share it
-        todo = self._changed(writes) if self.only_changed else list(writes)
-        done, failures = self._send_all(todo)
-        lines = self._log_all(self._failure_lines(failures))
-        self._names.read_and_check([failure.write for failure in failures if _is_refusal(failure)])
-        verified, differences = self._read_back(done, failures) if self.verify else (0, [])
-        self._log_all(differences)
-        skipped = _values(writes) - _values(todo)
-        counts = {"written": _values(done), "skipped": skipped, "verified": verified}
-        self.hook.log.info("%s, %d Things failed, %d requests", counts, len(failures), self.hook.requests)
-        if failures:
-            self._raise(failures, [*lines, *differences], counts)
-        if differences:
-            raise VerificationError(differences)
-        return counts
+        result = WriteResult()
+        pool = ThreadPoolExecutor(self.concurrency, thread_name_prefix="write-properties")
+        try:
+            for block in in_blocks(writes, lambda write: write):
+                self._write_block(block, pool, result)
+        finally:
+            # When the task is killed, writes that have not started are cancelled.
+            pool.shutdown(cancel_futures=True)
+        if unsent := result.unsent_line(self._breaker.reason):
+            result.lines += self._log_all([unsent])
+        self._names.read_and_check(result.refused)
+        self.hook.log.info(
+            "%s, %d Things failed, %d requests", result.counts, result.failed, self.hook.requests
+        )
+        result.raise_if_failed(self.hook.space)
+        return result.counts
+
+    def _write_block(self, block: Sequence[Write], pool: ThreadPoolExecutor, result: WriteResult) -> None:
+        todo = block
+        if self.only_changed and not self._breaker.reason:
+            try:
+                todo = self._changed(block)
+            except ProviderError as error:
+                if not result.has_begun:
+                    raise
+                self._breaker.reason = f"the current values could not be read: {error}"
+                result.add_error(error)
+        done = []
+        for write, outcome in zip(todo, pool.map(self._send_one, todo), strict=True):
+            if outcome is None:
+                done.append(write)
+            else:
+                self._log_all(result.add_failure(outcome))
+        result.add_counts(written=count_values(done), skipped=count_values(block) - count_values(todo))
+        if self.verify and done and result.unread is None:
+            self._read_back(done, result)
 
     def _changed(self, writes: Sequence[Write]) -> list[Write]:
         notes = ReadNotes()
@@ -129,19 +128,6 @@ class PropertyWriter:
                 todo.append(Write(write.rows, write.thing_id, new))
         return todo
 
-    def _send_all(self, todo: Sequence[Write]) -> tuple[list[Write], list[WriteFailure]]:
-        if not todo:
-            return [], []
-        pool = ThreadPoolExecutor(min(self.concurrency, len(todo)), thread_name_prefix="write-properties")
-        try:
-            outcomes = list(pool.map(self._send_one, todo))
-        finally:
-            # When the task is killed, writes that have not started are cancelled.
-            pool.shutdown(cancel_futures=True)
-        failures = [outcome for outcome in outcomes if outcome is not None]
-        failed = {failure.write.thing_id for failure in failures}
-        return [write for write in todo if write.thing_id not in failed], failures
-
     def _send_one(self, write: Write) -> WriteFailure | None:
         if self._breaker.reason:
             return WriteFailure(write, None)
@@ -153,17 +139,16 @@ class PropertyWriter:
         self._breaker.record_success()
         return None
 
-    def _read_back(self, done: Sequence[Write], failures: Sequence[WriteFailure]) -> tuple[int, list[str]]:
-        """Return the number of values that are as written, and the differences of the others."""
+    def _read_back(self, done: Sequence[Write], result: WriteResult) -> None:
+        """Add the number of values that are as written, and the differences of the others."""
         try:
             differences = self._differences(done)
         except ProviderError as error:
-            if not failures:
-                error.add_note(f"{_values(done)} values were written, but could not be read back")
-                raise
-            # The rows that failed must be named nevertheless.
-            return 0, [f"the written values could not be read back: {error}"]
-        return _values(done) - len(differences), differences
+            # The other blocks are written nevertheless, and the rows that failed must be named.
+            result.unread = error
+            return
+        result.add_counts(verified=count_values(done) - len(differences))
+        result.differences += self._log_all(differences)
 
     def _differences(self, done: Sequence[Write]) -> list[str]:
         notes = ReadNotes(existed=True)
@@ -184,33 +169,6 @@ class PropertyWriter:
         for line in lines:
             self.hook.log.error("%s", one_line(line))
         return lines
-
-    def _failure_lines(self, failures: Sequence[WriteFailure]) -> list[str]:
-        """Return one line per failure, and one line for all writes that were not sent."""
-        lines = [str(failure) for failure in failures if failure.error is not None]
-        unsent = sorted(row for failure in failures if failure.error is None for row in failure.write.rows)
-        if unsent:
-            rows = f"{len(unsent)} rows, from {unsent[0]} to {unsent[-1]}"
-            lines.append(f"{rows}: not sent, because {self._breaker.reason}")
-        return lines
-
-    def _raise(
-        self, failures: Sequence[WriteFailure], lines: Sequence[str], counts: Mapping[str, int]
-    ) -> None:
-        errors = [failure.error for failure in failures if failure.error is not None]
-        first = errors[0]
-        if counts["written"] or any(type(error) is not type(first) for error in errors):
-            partial = PartialWriteError(lines, counts)
-            if any(may_be_stored(failure.error, failure.write.properties) for failure in failures):
-                partial.add_note(MAY_BE_STORED)
-            raise partial from first
-        if len(failures) > 1:
-            first.add_note(
-                f"no write succeeded: {len(failures)} Things failed with like errors, or were not sent"
-            )
-            if isinstance(first, NotFoundError):
-                first.add_note(f"check that '{self.hook.space}' is the right space")
-        raise first
 
 
 class _SimilarNames:
@@ -262,15 +220,11 @@ class _SimilarNames:
         if not writes:
             return
         try:
-            _, notes = read_descriptions(self._hook, [write.thing_id for write in writes[:REFUSALS_CHECKED]])
+            _, notes = read_descriptions(self._hook, [write.thing_id for write in writes])
         except ProviderError as error:
             self._hook.log.info("the declared properties could not be read: %s", error)
         else:
             self.check(writes, notes.declared, {})
-
-
-def _is_refusal(failure: WriteFailure) -> bool:
-    return isinstance(failure.error, RequestRejectedError) and failure.error.status in (400, 404, 422)
 
 
 class _CircuitBreaker:
@@ -301,10 +255,6 @@ class _CircuitBreaker:
                     self.reason = f"{self._consecutive} consecutive writes failed after all their attempts"
             else:
                 self._consecutive = 0
-
-
-def _values(writes: Sequence[Write]) -> int:
-    return sum(len(write.properties) for write in writes)
 
 
 def _found(values: Mapping[str, Any] | None, name: str) -> str:

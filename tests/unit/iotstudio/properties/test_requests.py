@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -19,8 +20,16 @@ from hypothesis import strategies as st
 from airflow_provider.core.files.row_source import RowOptions
 from airflow_provider.core.input.values import NAIVE_HINT
 from airflow_provider.errors import InputError
-from airflow_provider.iotstudio.properties.requests import MAX_MESSAGE_BYTES, Write, plan_writes, read_plan
+from airflow_provider.iotstudio.properties.requests import plan_writes, read_plan
+from airflow_provider.iotstudio.properties.writes import MAX_MESSAGE_BYTES, Write, WriteSpool
 from tests.support.hypothesis_sizes import examples
+
+
+@pytest.fixture
+def spool() -> Iterator[WriteSpool]:
+    """Yield an open spool."""
+    with WriteSpool() as spool:
+        yield spool
 
 
 def problems(**given: Any) -> list[str]:
@@ -227,13 +236,13 @@ def test_any_scalar_is_sent_as_json(value: Any, sent: Any) -> None:
 @pytest.mark.parametrize(
     "nothing", [float("nan"), np.nan, pd.NA, pd.NaT, Decimal("NaN"), np.datetime64("NaT")]
 )
-def test_nan_leaves_the_property_alone(nothing: Any) -> None:
+def test_nan_leaves_the_property_alone(nothing: Any, spool: WriteSpool) -> None:
     rows = [
         {"thing_id": "A", "properties": {"x": nothing, "y": 1}},
         {"thing_id": "B", "properties": {"x": nothing}},
     ]
-    plan = read_plan(writes=rows)
-    assert plan.writes == [Write((1,), "A", {"y": 1})]
+    plan = read_plan(spool, writes=rows)
+    assert list(plan.writes) == [Write((1,), "A", {"y": 1})]
     assert plan.empty_rows == 1
 
 
@@ -271,8 +280,8 @@ ANY = (
 def test_any_value_is_understood_or_refused_with_its_row(values: dict[str, Any]) -> None:
     refused: list[str] = []
     try:
-        plan = read_plan(writes=[{"thing_id": "A", "properties": values}])
-        json.dumps([write.properties for write in plan.writes], allow_nan=False)
+        writes = plan_writes(writes=[{"thing_id": "A", "properties": values}])
+        json.dumps([write.properties for write in writes], allow_nan=False)
     except InputError as error:
         refused = error.problems
     assert all(problem.startswith("row 1 (A): ") for problem in refused)
@@ -289,7 +298,7 @@ def test_a_wide_row_has_a_field_per_property() -> None:
     ]
 
 
-def test_columns_of_the_things_export_are_left_out() -> None:
+def test_columns_of_the_things_export_are_left_out(spool: WriteSpool) -> None:
     row = {
         "uid": "A",
         "title": "t",
@@ -299,7 +308,7 @@ def test_columns_of_the_things_export_are_left_out() -> None:
         "modified": "y",
         "p": 1,
     }
-    plan = read_plan(writes=[row])
+    plan = read_plan(spool, writes=[row])
     assert [write.properties for write in plan.writes] == [{"p": 1}]
     assert plan.left_out == ("title", "categories", "model", "created", "modified")
     renamed = {"thing_id": "A", **{name: value for name, value in row.items() if name != "uid"}}
@@ -367,8 +376,9 @@ def test_columns_ignore_and_min_rows_fit_a_real_table(tmp_path: Path) -> None:
         encoding="cp1252",
         min_rows=2,
     )
-    plan = read_plan(writes=str(path), options=options)
-    assert plan.writes == [Write((1,), "A", {"setpoint": "21.5"}, frozenset({"setpoint"}), texts=True)]
+    assert plan_writes(writes=str(path), options=options) == [
+        Write((1,), "A", {"setpoint": "21.5"}, frozenset({"setpoint"}), texts=True)
+    ]
 
 
 @pytest.mark.parametrize(
