@@ -356,6 +356,8 @@ class IoTStudioEventPollTrigger(FleetPollTrigger):
     :param min_events: number of events that must have been reported.
     """
 
+    late_modules = ("airflow_provider.iotstudio.events.reader",)
+
     def __init__(self, *, event: str, since: str, min_events: int, **fleet: Any) -> None:
         super().__init__(**fleet)
         self.event = event
@@ -393,6 +395,8 @@ class IoTStudioSilenceTrigger(FleetPollTrigger):
     :param min_matches: number of Things that must be silent.
     """
 
+    late_modules = ("airflow_provider.iotstudio.events.silence", "airflow_provider.iotstudio.matching")
+
     def __init__(
         self, *, silent_for: float, properties: Sequence[str] | None, min_matches: int, **fleet: Any
     ) -> None:
@@ -409,12 +413,18 @@ class IoTStudioSilenceTrigger(FleetPollTrigger):
         return {**super().arguments(), **own}
 
     async def poll(self) -> dict[str, Any] | None:
-        """Poll once; Things that have reported lately are asked again only when they may be silent."""
+        """Poll once, or use the result of another trigger's recent poll.
+
+        Things that have reported lately are asked again only when they may be silent.
+        """
         from airflow_provider.iotstudio.events.silence import Silence
         from airflow_provider.iotstudio.matching import match_result
 
-        self._silence = self._silence or Silence(self.fleet(), self.silent_for, self.properties)
-        found = await self._silence.afind(self.hook())
+        hook = self.hook()
+        self._silence = self._silence or Silence.shared(
+            hook, self.space, self.fleet(), self.silent_for, self.properties
+        )
+        found = await self._silence.ashared_find(hook, self.poll_interval)
         return match_result(found) if len(found) >= self.min_matches else None
 
 
@@ -428,7 +438,8 @@ class IoTStudioEventTrigger(EventWatcher):
     name: when all of them are new, older ones may be gone, which is a warning. On older versions a restarted
     watcher starts from the present. A Thing that is given by its id and is not there is a warning.
 
-    Each poll is one request for each Thing that declares the event, and one for each 1000 Things.
+    Each poll is one request for each Thing that declares the event, and one for each 1000 Things; watchers of
+    the same event and Things share them.
 
     :param iotstudio_conn_id: id of the Airflow connection; nothing else of it is serialised.
     :param event: the event's name.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from airflow_provider.core.shared_polls import shared_result
 from airflow_provider.errors import (
@@ -201,6 +203,10 @@ def _found(fleet: Fleet, declared: Declared, things: Iterable[ThingEvents]) -> F
     return Found(events, declared.problems(), missing, failed, odd)
 
 
+_wanted: WeakKeyDictionary[Any, dict[Hashable, datetime]] = WeakKeyDictionary()
+"""By event loop and shared request: the earliest time that was asked for since the request was sent."""
+
+
 class _ThingReader:
     """Reader of single Things in an event loop; the error of one of them ends no reading of others.
 
@@ -267,6 +273,8 @@ async def ashared_events(
 ) -> Found:
     """Return a fleet's events; triggers that ask for the same ones share the requests.
 
+    They share them from whatever time on they want events: the service returns its last ones in any case.
+
     :param hook: the space.
     :param fleet: the Things.
     :param event: the event's name.
@@ -275,12 +283,20 @@ async def ashared_events(
     :param interval: the trigger's poll interval in seconds; a shared result is nearly as old at most.
     :param asked_since: earliest time of the loop at which the requests may have been sent.
     """
-    key = ("iotstudio events", hook.conn_id, space, fleet.key(), event, since)
+    key = ("iotstudio events", hook.conn_id, space, fleet.key(), event)
+    wanted = _wanted.setdefault(asyncio.get_running_loop(), {})
 
-    async def fetch() -> Found:
-        return await afind_events(hook, fleet, event, since)
+    async def fetch() -> tuple[datetime, Found]:
+        oldest = wanted.pop(key, since)
+        return oldest, await afind_events(hook, fleet, event, oldest)
 
-    return await shared_result(key, interval * 0.8, fetch, asked_since=asked_since)
+    age = interval * 0.8
+    while True:
+        wanted[key] = min(since, wanted.get(key, since))
+        oldest, found = await shared_result(key, age, fetch, asked_since=asked_since)
+        if oldest <= since:
+            return found._replace(events=[one for one in found.events if one.at >= since])
+        age = -1.0
 
 
 def event_result(events: Sequence[Event], shown: int = 100) -> dict[str, Any]:

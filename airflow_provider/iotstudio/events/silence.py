@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from airflow_provider.core.input.problems import nearest
+from airflow_provider.core.shared_polls import shared_result
 from airflow_provider.errors import NotFoundError
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.actions import CLOCK_SKEW
@@ -16,6 +19,10 @@ from airflow_provider.iotstudio.known_names import names_of, unknown_properties
 
 if TYPE_CHECKING:
     from airflow_provider.iotstudio.hooks import IoTStudioHook
+
+
+_shared: WeakKeyDictionary[Any, WeakValueDictionary[Hashable, Silence]] = WeakKeyDictionary()
+"""By event loop: what the triggers with the same question have found."""
 
 
 class Silence:
@@ -38,6 +45,38 @@ class Silence:
         self._things = 0
         self._able = 0
         self._known: set[str] = set()
+
+    @classmethod
+    def shared(
+        cls,
+        hook: IoTStudioHook,
+        space: str | None,
+        fleet: Fleet,
+        silent_for: float,
+        properties: Sequence[str] | None,
+    ) -> Silence:
+        """Return the one of all triggers of the event loop that ask the same.
+
+        :param hook: the space.
+        :param space: the trigger's own space, None for the connection's.
+        :param fleet: the Things.
+        :param silent_for: seconds without a value.
+        :param properties: only values of these properties count; None for all.
+        """
+        names = None if properties is None else frozenset(properties)
+        key = ("iotstudio silence", hook.conn_id, space, fleet.key(), silent_for, names)
+        found = _shared.setdefault(asyncio.get_running_loop(), WeakValueDictionary())
+        if (silence := found.get(key)) is None:
+            silence = found[key] = cls(fleet, silent_for, properties)
+        return silence
+
+    async def ashared_find(self, hook: IoTStudioHook, interval: float) -> list[str]:
+        """Return the ids of the silent Things; triggers that ask at about the same time share the requests.
+
+        :param hook: the space.
+        :param interval: the trigger's poll interval in seconds; a shared result is nearly as old at most.
+        """
+        return await shared_result(self, interval * 0.8, lambda: self.afind(hook))
 
     def problems(self, hook: IoTStudioHook, min_matches: int) -> list[str]:
         """Return a sentence for each reason why too few of the Things of the last poll can fall silent.

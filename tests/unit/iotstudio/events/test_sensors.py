@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -117,12 +118,37 @@ async def test_the_deferred_sensor_has_the_same_result(sensors: list[str], repor
 async def test_deferred_sensors_for_the_same_events_share_their_requests(
     sandbox: Sandbox, sensors: list[str], report: Report
 ) -> None:
-    import asyncio
-
     report(sensors[0])
     sensor = event_sensor(since=0, poke_interval=60)
     await asyncio.gather(*(outcome(sensor) for _ in range(5)))
     assert sandbox.counters.requests[EVENTS] == len(sensors)
+
+
+async def test_sensors_that_count_from_other_times_share_the_requests_and_get_their_own_events(
+    sandbox: Sandbox, sensors: list[str], report: Report
+) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    for hours in range(6):
+        report(sensors[0], hours, now - timedelta(hours=hours, minutes=1))
+    waiting = [
+        event_sensor(since=now - timedelta(hours=hours), poke_interval=60) for hours in (1, 5, 3, 2, 4)
+    ]
+    found = await asyncio.gather(*map(outcome, waiting))
+    assert [one["events"] for one in found] == [1, 5, 3, 2, 4]
+    assert sandbox.counters.requests[EVENTS] == len(sensors)
+    assert (await outcome(waiting[1]))["events"] == 5
+    assert sandbox.counters.requests[EVENTS] == len(sensors)
+
+
+async def test_a_sensor_that_counts_from_an_earlier_time_than_the_shared_events_asks_again(
+    sandbox: Sandbox, sensors: list[str], report: Report
+) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    report(sensors[0], 1, now - timedelta(hours=3))
+    report(sensors[0], 1, now)
+    late, early = (event_sensor(since=now - timedelta(hours=n), poke_interval=60) for n in (1, 5))
+    assert [(await outcome(sensor))["events"] for sensor in (late, early, late)] == [1, 2, 1]
+    assert sandbox.counters.requests[EVENTS] == 2 * len(sensors)
 
 
 def test_triggers_hold_ids_and_numbers_only(sensors: list[str]) -> None:
@@ -224,6 +250,18 @@ def test_things_that_have_just_reported_are_not_asked_again(
     first = sandbox.counters.requests[HISTORY]
     assert polled(sensor) is None
     assert (first, sandbox.counters.requests[HISTORY]) == (6, 7)
+
+
+async def test_deferred_sensors_for_the_same_silence_share_their_requests(
+    sandbox: Sandbox, sensors: list[str], heard: Any
+) -> None:
+    heard(sensors[2], 7200)
+    sensor = silence_sensor(poke_interval=60)
+    found = await asyncio.gather(*(outcome(sensor) for _ in range(5)))
+    assert found == [{"status": "done", "matches": 1, "thing_ids": [sensors[2]]}] * 5
+    requests = sandbox.counters.total("iotstudio")
+    await outcome(silence_sensor(poke_interval=60, silent_for=timedelta(hours=1, seconds=1)))
+    assert sandbox.counters.total("iotstudio") == 2 * requests - 1  # the token is the same
 
 
 async def test_the_deferred_sensor_of_silence_has_the_same_result(sensors: list[str], heard: Any) -> None:
