@@ -36,6 +36,8 @@ class AmigoCloudTrigger(PollTrigger):
     :param poll_interval: maximum seconds between polls.
     """
 
+    late_modules = ("airflow_provider.amigocloud.conditions", "airflow_provider.amigocloud.sql.statement")
+
     def __init__(
         self,
         *,

@@ -1,9 +1,13 @@
-"""Shared polls: triggers of one process share the results of equal requests."""
+"""Shared polls: triggers of one process share the results of equal requests.
+
+The triggers that wait for a result continue in groups: thousands at once would stop the event loop for all.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from importlib import import_module
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -11,6 +15,10 @@ T = TypeVar("T")
 
 _UNUSED_SECONDS = 600.0
 """Seconds after its last use at which a result is dropped: a triggerer runs for months."""
+
+
+WOKEN_AT_ONCE = 50
+"""Maximum triggers that continue in one turn of the event loop."""
 
 
 class _Entry:
@@ -21,7 +29,8 @@ class _Entry:
         self.asked = float("-inf")
         self.drop_at = 0.0
         self.result: Any = None
-        self.request: asyncio.Task[Any] | None = None
+        self.request: asyncio.Task[None] | None = None
+        self.waiting: list[asyncio.Future[Any]] = []
 
 
 class _Cache:
@@ -45,6 +54,8 @@ class _Cache:
     def __len__(self) -> int:
         return len(self._entries)
 
+
+_imported: set[str] = set()
 
 _caches: WeakKeyDictionary[Any, _Cache] = WeakKeyDictionary()
 
@@ -73,14 +84,50 @@ async def shared_result(
         entry.asked = loop.time()
         # A task of its own: when the first caller is cancelled, the other callers still get the result.
         entry.request = loop.create_task(_fetch(entry, fetch))
-    return await asyncio.shield(entry.request)
+    future: asyncio.Future[T] = loop.create_future()
+    entry.waiting.append(future)
+    return await future
 
 
-async def _fetch(entry: _Entry, fetch: Callable[[], Awaitable[T]]) -> T:
+async def import_aside(*names: str) -> None:
+    """Import modules in a thread, once for all triggers; on the event loop it would stop all others.
+
+    :param names: full names of the modules.
+    """
+    if not _imported.issuperset(names):
+        await shared_result(("modules", *names), _UNUSED_SECONDS, lambda: asyncio.to_thread(_import, names))
+
+
+def _import(names: Sequence[str]) -> None:
+    for name in names:
+        import_module(name)
+    _imported.update(names)
+
+
+async def wake(waiting: Sequence[asyncio.Future[T]], complete: Callable[[asyncio.Future[T]], None]) -> None:
+    """Complete futures, a group of them in each turn of the event loop; those that are done are left out.
+
+    :param waiting: the futures.
+    :param complete: function that sets the result or the error of one.
+    """
+    for number, future in enumerate(waiting, start=1):
+        if not future.done():
+            complete(future)
+        if number % WOKEN_AT_ONCE == 0:
+            await asyncio.sleep(0)
+
+
+async def _fetch(entry: _Entry, fetch: Callable[[], Awaitable[Any]]) -> None:
+    failure: Exception | None = None
     try:
         entry.result = await fetch()
         entry.at = asyncio.get_running_loop().time()
-        result: T = entry.result
-        return result
+    except Exception as error:
+        failure = error
+    except BaseException:
+        for future in entry.waiting:
+            future.cancel()
+        raise
     finally:
-        entry.request = None
+        waiting, entry.waiting, entry.request, result = entry.waiting, [], None, entry.result
+    await wake(waiting, lambda one: one.set_result(result) if failure is None else one.set_exception(failure))

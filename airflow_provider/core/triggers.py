@@ -51,6 +51,9 @@ class PollTrigger(BaseTrigger):
         self.deadline = deadline
         self.poll_interval = poll_interval
 
+    late_modules: ClassVar[tuple[str, ...]] = ()
+    """Modules that a poll needs; they are imported before the first one, aside of the event loop."""
+
     @abstractmethod
     async def poll(self) -> dict[str, Any] | None:
         """Poll the service; returns the event's payload, or None when the condition does not hold yet."""
@@ -68,6 +71,10 @@ class PollTrigger(BaseTrigger):
         yield TriggerEvent(await self._outcome())  # type: ignore[no-untyped-call]
 
     async def _outcome(self) -> dict[str, Any]:
+        if self.late_modules:
+            from airflow_provider.core.shared_polls import import_aside
+
+            await import_aside(*self.late_modules)
         tolerance = Tolerance(self.log)
         for pause in intervals(self.poll_interval):
             try:

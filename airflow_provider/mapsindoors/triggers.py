@@ -24,6 +24,8 @@ class MapsIndoorsGeodataTrigger(PollTrigger):
     :param poll_interval: maximum interval in seconds.
     """
 
+    late_modules = ("airflow_provider.mapsindoors.geodata.diff", "airflow_provider.mapsindoors.arguments")
+
     def __init__(
         self,
         *,

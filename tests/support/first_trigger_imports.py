@@ -10,12 +10,22 @@ import asyncio
 import json
 import sys
 import time
+from typing import Any
 
 import airflow.jobs.triggerer_job_runner  # noqa: F401 - a triggerer has it loaded
 from airflow.triggers.base import BaseTrigger
 
-from airflow_provider.amigocloud.triggers import AmigoCloudDatasetTrigger, AmigoCloudEventTrigger
-from airflow_provider.iotstudio.triggers import IoTStudioEventTrigger, IoTStudioThingTrigger
+from airflow_provider.amigocloud.triggers import (
+    AmigoCloudDatasetTrigger,
+    AmigoCloudEventTrigger,
+    AmigoCloudTrigger,
+)
+from airflow_provider.iotstudio.triggers import (
+    IoTStudioEventPollTrigger,
+    IoTStudioEventTrigger,
+    IoTStudioSilenceTrigger,
+    IoTStudioThingTrigger,
+)
 from airflow_provider.leanix.triggers import LeanIXRunEndedTrigger, LeanIXRunTrigger
 from airflow_provider.mapsindoors.triggers import MapsIndoorsGeodataTrigger
 from tests.support.import_recorder import ImportRecorder
@@ -24,12 +34,32 @@ from tests.support.import_recorder import ImportRecorder
 def triggers() -> list[BaseTrigger]:
     """Create one trigger of each class, on the sandbox's demo data."""
     deadline = time.time() + 60
+    fleet: dict[str, Any] = {
+        "iotstudio_conn_id": "iotstudio_default",
+        "space": None,
+        "thing_ids": None,
+        "category": "Sensors",
+        "filters": None,
+        "deadline": deadline,
+        "poll_interval": 0.1,
+    }
     return [
         AmigoCloudEventTrigger(events=["realtime"], dataset=2001, poll_interval=0.1),
         AmigoCloudDatasetTrigger(dataset=2001, poll_interval=0.1),
         IoTStudioThingTrigger(filters={"temperature": "gt:5000"}, poll_interval=0.1),
         IoTStudioThingTrigger(filters={"temperature": "gt:5001"}, poll_interval=0.1, mqtt=True),
         IoTStudioEventTrigger(event="highTemperature", category="Sensors", poll_interval=0.1),
+        IoTStudioEventPollTrigger(
+            event="highTemperature", since="2026-01-01T00:00:00+00:00", min_events=10**6, **fleet
+        ),
+        IoTStudioSilenceTrigger(silent_for=10.0**9, properties=None, min_matches=1, **fleet),
+        AmigoCloudTrigger(
+            amigocloud_conn_id="amigocloud_default",
+            question="QueryIsTrue",
+            about={"sql": "SELECT 0"},
+            deadline=deadline,
+            poll_interval=0.1,
+        ),
         LeanIXRunEndedTrigger(poll_interval=0.1),
         LeanIXRunTrigger(
             leanix_conn_id="leanix_default", run_id="none", deadline=deadline, poll_interval=0.1

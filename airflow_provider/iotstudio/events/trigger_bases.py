@@ -119,6 +119,9 @@ class EventWatcher(BaseEventTrigger):
         if problems := self.problems():
             self.log.error("this watcher can never fire, and sends nothing: %s", "; ".join(problems)[:2000])
             await asyncio.Event().wait()
+        from airflow_provider.core.shared_polls import import_aside
+
+        await import_aside("airflow_provider.iotstudio.events.reader")
         from airflow_provider.core.state.firing import Firing
         from airflow_provider.core.state.identity import fingerprint
         from airflow_provider.iotstudio.events import watch

@@ -9,7 +9,7 @@ from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
 from airflow_provider.core.http.rate_limit import shared_budget
-from airflow_provider.core.shared_polls import shared_result
+from airflow_provider.core.shared_polls import shared_result, wake
 from airflow_provider.errors import ProviderError
 from airflow_provider.leanix.api import CREATED, LIVE, get_results_url, has_results, list_statuses
 from airflow_provider.leanix.hooks import LeanIXHook
@@ -126,25 +126,29 @@ class _RunListPoller:
             while self._futures:
                 statuses = await (await self.hook()).asend(list_statuses())
                 self._rows = len(statuses)
-                self._resolve(statuses)
+                await self._resolve(statuses)
                 self._due = loop.time() + self._next_interval()
                 while (left := self._due - loop.time()) > 0:
                     # In short steps: a new waiter may need the list earlier.
                     await asyncio.sleep(min(left, 1.0))
         except Exception as error:
-            for future in self._futures.values():
-                if not future.done():
-                    future.set_exception(error)
+            failure = error
+            # Triggers that come while the others are woken start a task of their own.
+            waiting, self._task = [*self._futures.values()], None
+            await wake(waiting, lambda future: future.set_exception(failure))
         finally:
-            self._task = None
+            if self._task is asyncio.current_task():
+                self._task = None
 
-    def _resolve(self, statuses: dict[str, str]) -> None:
+    async def _resolve(self, statuses: dict[str, str]) -> None:
         """Set the results of the waiters whose runs are not simply in progress."""
         use_list = self.list_is_cheaper()
+        ready = {}
         for waiter, future in self._futures.items():
             status = statuses.get(waiter.run_id, "")
-            if not future.done() and not (use_list and status in _NOT_ENDED):
-                future.set_result(status)
+            if not (use_list and status in _NOT_ENDED):
+                ready[future] = status
+        await wake([*ready], lambda future: future.set_result(ready[future]))
 
     def _next_interval(self) -> float:
         """Return the seconds until the next poll: the shortest of all waiters, with a jitter of a tenth."""

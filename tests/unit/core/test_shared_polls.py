@@ -8,6 +8,7 @@ import pytest
 from airflow_provider import errors
 from airflow_provider.core import shared_polls
 from airflow_provider.core.shared_polls import shared_result
+from tests.support.loop_turns import LoopTurns, counted_turns
 
 
 def test_a_thousand_equal_calls_share_one_request() -> None:
@@ -24,6 +25,36 @@ def test_a_thousand_equal_calls_share_one_request() -> None:
 
     assert set(asyncio.run(call_all())) == {"answer"}
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("failure", [None, errors.TransportError("no")])
+async def test_callers_continue_in_groups_and_not_all_in_one_turn_of_the_loop(
+    failure: Exception | None,
+) -> None:
+    async def fetch() -> str:
+        await asyncio.sleep(0)
+        if failure:
+            raise failure
+        return "answer"
+
+    async def call(turns: LoopTurns) -> str:
+        try:
+            return await shared_result("k", 60, fetch)
+        finally:
+            turns.record()
+
+    async with counted_turns() as turns:
+        found = await asyncio.gather(*(call(turns) for _ in range(1000)), return_exceptions=True)
+    assert set(found) == {failure or "answer"}
+    assert turns.most <= shared_polls.WOKEN_AT_ONCE
+
+
+async def test_an_ended_request_ends_those_who_wait_for_it() -> None:
+    async def fetch() -> str:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await shared_result("k", 60, fetch)
 
 
 def test_an_error_reaches_all_waiting_callers_and_the_next_call_sends_a_request() -> None:

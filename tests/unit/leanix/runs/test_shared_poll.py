@@ -6,13 +6,18 @@ import asyncio
 import time
 from collections import Counter
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
 from airflow_provider.core.http import rate_limit
+from airflow_provider.core.shared_polls import WOKEN_AT_ONCE
+from airflow_provider.errors import TransportError
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.runs import shared_poll
+from airflow_provider.leanix.runs.shared_poll import RunWaiter, _RunListPoller
 from airflow_provider.leanix.triggers import LeanIXRunTrigger
+from tests.support.loop_turns import LoopTurns, counted_turns
 from tests.support.task_runner import first_event
 from tests.unit.leanix.started_runs import OUTBOUND, started, trigger_for, wait_for_all
 
@@ -128,6 +133,59 @@ def test_a_list_that_is_refused_ends_all_at_once(leanix: Any, sandbox: Any) -> N
     events = wait_for_all(ids)
     assert {(event["status"], event["type"]) for event in events} == {("error", "PermissionDeniedError")}
     assert fault.hits <= len(ids)
+
+
+class StandInHook:
+    """Hook whose run list is given."""
+
+    def __init__(self, statuses: dict[str, str] | Exception) -> None:
+        self.statuses = statuses
+
+    async def asend(self, _: Any) -> dict[str, str]:
+        if isinstance(self.statuses, Exception):
+            raise self.statuses
+        return self.statuses
+
+
+@pytest.mark.parametrize("failure", [None, TransportError("no")])
+async def test_runs_that_end_together_wake_their_triggers_in_groups(
+    monkeypatch: pytest.MonkeyPatch, failure: Exception | None
+) -> None:
+    waiters = [RunWaiter(f"r{number}", 1.0) for number in range(1000)]
+    hook = StandInHook(failure or {waiter.run_id: "FINISHED" for waiter in waiters})
+    poller = _RunListPoller("leanix_default")
+    poller.waiters.update(waiters)
+    monkeypatch.setattr(poller, "hook", AsyncMock(return_value=hook))
+
+    async def wait(waiter: RunWaiter, turns: LoopTurns) -> str:
+        try:
+            return await poller.status_from_list(waiter)
+        finally:
+            turns.record()
+
+    async with counted_turns() as turns:
+        found = await asyncio.gather(*(wait(one, turns) for one in waiters), return_exceptions=True)
+    assert set(found) == {failure or "FINISHED"}
+    assert turns.most <= WOKEN_AT_ONCE
+
+
+async def test_a_trigger_that_comes_while_others_get_an_error_reads_the_list_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waiters = [RunWaiter(f"r{number}", 1.0) for number in range(1000)]
+    hook = StandInHook(TransportError("no"))
+    poller = _RunListPoller("leanix_default")
+    poller.waiters.update(waiters)
+    monkeypatch.setattr(poller, "hook", AsyncMock(return_value=hook))
+
+    async def wait_twice(waiter: RunWaiter) -> str:
+        with pytest.raises(TransportError):
+            await poller.status_from_list(waiter)
+        hook.statuses = {one.run_id: "FINISHED" for one in waiters}
+        return await poller.status_from_list(waiter)
+
+    assert set(await asyncio.gather(*map(wait_twice, waiters))) == {"FINISHED"}
+    assert poller._task is None or poller._task.done()
 
 
 def test_few_waiting_triggers_do_not_read_the_list(leanix: Any, sandbox: Any) -> None:
