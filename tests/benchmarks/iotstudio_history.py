@@ -61,6 +61,9 @@ def main() -> None:
                 f" {seconds:6.1f} s, {rows / seconds:7.0f} rows a second, peak {peak:4.0f} MB",
                 flush=True,
             )
+    for number in range(1, len(peaks)):
+        more, growth = lengths[number] // lengths[number - 1], peaks[number] / peaks[number - 1]
+        print(f"{lengths[number]} values: {more} times the rows, {growth:.2f} times the memory")
     growth = peaks[-1] / peaks[0]
     print(f"{lengths[-1] // lengths[0]} times the rows: {growth:.2f} times the memory (limit {MAX_GROWTH})")
     sys.exit(0 if growth <= MAX_GROWTH else "a target was missed")

@@ -13,32 +13,37 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, TypeVar
 
 import airflow.jobs.triggerer_job_runner  # noqa: F401 - a triggerer has it loaded
 import anyio
 
 from airflow_provider.leanix.triggers import LeanIXRunTrigger
 
+T = TypeVar("T")
+
 RUN_SECONDS, POLL_SECONDS = 30.0, 5.0
-SERVER = f"""
+SERVER = """
 import json, sys
 from airflow_provider.sandbox.server import Sandbox
 with Sandbox() as sandbox:
-    leanix = sandbox.leanix
-    leanix.queue_seconds, leanix.run_seconds = 0, {RUN_SECONDS}
+    leanix, sandbox.iotstudio.device_seconds = sandbox.leanix, None
+    leanix.queue_seconds, leanix.run_seconds = 0, float(sys.argv[2])
     configuration = next(one for one in leanix.configurations.values() if one["connectorType"] == "report")
-    ldif = {{"connectorType": "report", "connectorId": "landscape", "connectorVersion": "1.0.0",
-            "processingDirection": "outbound"}}
+    ldif = {"connectorType": "report", "connectorId": "landscape", "connectorVersion": "1.0.0",
+            "processingDirection": "outbound"}
     runs = [leanix.create(ldif, configuration) for _ in range(int(sys.argv[1]))]
-    for run in runs:
-        leanix.machine.start(run, leanix.now())
-    print(json.dumps([sandbox.connections["leanix_default"], [run.id for run in runs]]), flush=True)
-    sys.stdin.readline()
-    counters = sandbox.counters
-    print(json.dumps([dict(counters.requests), sum(counters.tokens_issued.values())]), flush=True)
+    now = leanix.now()
+    for run in runs:  # together: the machine's own start looks through all live runs for each of them
+        run.enter("PENDING", now)
+    leanix.machine.live.extend(runs)
+    print(json.dumps([sandbox.connections, [run.id for run in runs]]), flush=True)
+    for _ in sys.stdin:
+        counters = sandbox.counters
+        print(json.dumps([dict(counters.requests), sum(counters.tokens_issued.values())]), flush=True)
 """
 # The script: one process per run, which polls its status every five seconds.
 SCRIPT = "import json, requests, time; time.sleep(2)"
@@ -47,6 +52,40 @@ SCRIPT = "import json, requests, time; time.sleep(2)"
 def resident() -> float:
     """Return the memory of this process in MB."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
+
+
+class Server:
+    """Sandbox in a process of its own, in which runs have been started.
+
+    :param runs: number of the runs.
+    :param seconds: time that they take.
+    :ivar ids: ids of the runs.
+    """
+
+    def __init__(self, runs: int, seconds: float) -> None:
+        command = [sys.executable, "-c", SERVER, str(runs), str(seconds)]
+        self._process = subprocess.Popen(command, stdin=-1, stdout=-1, text=True)
+        connections, self.ids = self._answer()
+        os.environ.update({f"AIRFLOW_CONN_{name.upper()}": text for name, text in connections.items()})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait()
+
+    def counts(self) -> tuple[Counter[str], int]:
+        """Return the number of requests by route, and that of issued tokens."""
+        assert self._process.stdin
+        print(file=self._process.stdin, flush=True)
+        requests, tokens = self._answer()
+        return Counter(requests), tokens
+
+    def _answer(self) -> Any:
+        assert self._process.stdout
+        return json.loads(self._process.stdout.readline())
 
 
 class LoopMonitor:
@@ -72,7 +111,7 @@ class LoopMonitor:
         self._collected += time.thread_time() - self._collecting
         self.full += info["generation"] == 2
 
-    async def watch(self, work: Coroutine[Any, Any, Any]) -> Any:
+    async def watch(self, work: Coroutine[Any, Any, T]) -> T:
         """Measure while a coroutine runs, and return its result."""
         gc.collect()  # of the imports; a running triggerer has done that before
         gc.callbacks.append(self.record)
@@ -106,9 +145,8 @@ async def fire(run_id: str) -> str:
         deadline=time.time() + 10 * RUN_SECONDS,
         poll_interval=POLL_SECONDS,
     )
-    async for event in trigger.run():
-        return str(event.payload["run_status"])
-    raise AssertionError("no event")
+    (status,) = [str(event.payload["run_status"]) async for event in trigger.run()]
+    return status
 
 
 async def fire_all(ids: list[str]) -> list[str]:
@@ -162,17 +200,9 @@ def script_megabytes() -> float:
 def main() -> None:
     """Print the table."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-    pipe = subprocess.PIPE
-    command = [sys.executable, "-c", SERVER, str(count)]
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as server:
-        assert server.stdin
-        assert server.stdout
-        os.environ["AIRFLOW_CONN_LEANIX_DEFAULT"], ids = json.loads(server.stdout.readline())
-        megabytes, ours, sleepers = measure(ids)
-        server.stdin.write("\n")
-        server.stdin.flush()
-        requests, tokens = json.loads(server.stdout.readline())
-        server.stdin.close()
+    with Server(count, RUN_SECONDS) as server:
+        megabytes, ours, sleepers = measure(server.ids)
+        requests, tokens = server.counts()
     theirs = {
         "polls": count * (1 + RUN_SECONDS / POLL_SECONDS),
         "tokens": count,
