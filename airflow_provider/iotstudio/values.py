@@ -33,7 +33,7 @@ def read_properties(values: Mapping[Any, Any]) -> tuple[dict[str, Any], list[str
     found: dict[str, Any] = {}
     problems: list[str] = []
     for name, value in values.items():
-        if not isinstance(name, str) or not name.strip():
+        if not _is_name(name):
             problems.append(f"{shown(name)} is not a property name")
             continue
         try:
@@ -44,6 +44,13 @@ def read_properties(values: Mapping[Any, Any]) -> tuple[dict[str, Any], list[str
         if read is not ABSENT:
             found[str(name)] = read
     return found, problems
+
+
+def _is_name(name: object) -> bool:
+    try:
+        return isinstance(name, str) and bool(name.strip().encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def read_payload(value: Any, name: str) -> Any:
