@@ -1,23 +1,56 @@
-"""Order of keys: whether the service orders hex digits as ranges of keys need it."""
+"""Keys of a page, and whether the service orders their hex digits as ranges of keys need it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
-_START = re.compile(rb'^"([0-9a-f]{8})', re.MULTILINE)
-"""The first hex digits of a key in JSON, one key a line."""
+import msgspec
+
+_START = re.compile(r"[0-9a-f]{8}")
+"""The first hex digits of a key."""
 
 _EVIDENCE = 16
 """Number of keys whose order shows that the database orders hex digits in the usual way."""
 
 
-def hex_starts(keys: Iterable[bytes]) -> list[bytes]:
-    """Return the first hex digits of the keys that have them.
+class KeyDecoder:
+    """Decoder of the keys of rows, which makes no objects of their other values.
 
-    :param keys: JSON of each key, which has no line breaks.
+    :param key: name of the key column.
     """
-    return _START.findall(b"\n".join(keys))
+
+    def __init__(self, key: str) -> None:
+        self._text, self._any = (
+            msgspec.json.Decoder[Any](
+                msgspec.defstruct("Keyed", [("key", kind, msgspec.field(name=key))], gc=False)
+            )
+            for kind in (str, msgspec.Raw)
+        )
+
+    def texts(self, lines: bytes) -> list[str]:
+        """Return the keys of rows if all are texts; else none.
+
+        :param lines: JSON of the rows, a row per line.
+        """
+        try:
+            return [row.key for row in self._text.decode_lines(lines)]
+        except msgspec.DecodeError:
+            return []
+
+    def values(self, lines: bytes) -> list[bytes]:
+        """Return the exact JSON of the keys of rows.
+
+        :param lines: JSON of the rows, a row per line.
+        :raises msgspec.ValidationError: when a row has no key.
+        """
+        return [bytes(row.key) for row in self._any.decode_lines(lines)]
+
+
+def hex_starts(keys: Iterable[str]) -> list[str]:
+    """Return the first hex digits of the keys that have them."""
+    return [key[:8] for key in keys if _START.match(key)]
 
 
 class HexOrder:
@@ -33,7 +66,10 @@ class HexOrder:
         self.is_usual = is_wanted
         self.is_known = False
 
-    def add(self, starts: list[bytes]) -> None:
-        """Extend by the first digits of a page's keys, in the order of the service."""
+    def add(self, keys: list[str]) -> None:
+        """Extend by the keys of a page, in the order of the service."""
+        if self.is_known and keys == sorted(keys):
+            return  # Then their first digits are in order, too.
+        starts = hex_starts(keys)
         self.is_usual = self.is_usual and starts == sorted(starts)
         self.is_known = self.is_usual and (self.is_known or len(set(starts)) >= _EVIDENCE)

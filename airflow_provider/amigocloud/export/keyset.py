@@ -16,13 +16,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
 import msgspec
 
 from airflow_provider.amigocloud import api
 from airflow_provider.amigocloud.export.checkpoint import ResumePoint, SavedPages
-from airflow_provider.amigocloud.export.key_order import HexOrder, hex_starts
+from airflow_provider.amigocloud.export.key_order import HexOrder, KeyDecoder
 from airflow_provider.amigocloud.export.readers import Key, Outline, ReadOptions, SnapshotParams
 from airflow_provider.amigocloud.pagination import Column, Page, quoted_name, read_page, walk
 from airflow_provider.core.hook import ApiHook
@@ -63,11 +63,11 @@ class PageKeys:
     """Keys of a page.
 
     :param last: the last key; None for an empty page.
-    :param starts: the first hex digits of the keys that have them.
+    :param texts: all keys, if they are texts.
     """
 
     last: Key | None = None
-    starts: list[bytes] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
 
 
 _FetchedPage = tuple[Page, PageKeys]
@@ -233,8 +233,7 @@ class KeysetReader:
         self._key = key
         self._page_size = options.page_size
         self._concurrency = options.concurrency
-        keyed = msgspec.defstruct("Keyed", [("key", msgspec.Raw, msgspec.field(name=key))])
-        self._keys: msgspec.json.Decoder[Any] = msgspec.json.Decoder(keyed)
+        self._keys = KeyDecoder(key)
         self._order = HexOrder(options.concurrency > 1)
 
     def prepare(self) -> Outline | None:
@@ -340,7 +339,7 @@ class KeysetReader:
                     self._read_ahead(work, pool, fetch)
                     part, future = work.popleft()
                     page, keys = future.result() if future else fetch(part)
-                    self._observe_order(page, keys.starts)
+                    self._observe_order(page, keys.texts)
                     if is_cut and is_first and not self._order.is_known:
                         # The ranges may overlap: read one page after the other until the order is known.
                         work, total, is_cut = deque([(self._whole(saved), None)]), None, False
@@ -358,11 +357,14 @@ class KeysetReader:
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
-    def _observe_order(self, page: Page, starts: list[bytes]) -> None:
-        if _declared_type(page.columns, self._key) in _HEX_TYPES:
-            self._order.add(starts)
+    def _observe_order(self, page: Page, texts: list[str]) -> None:
+        if self._is_hex_type(page):
+            self._order.add(texts)
         else:
             self._order.is_known = self._order.is_usual = False
+
+    def _is_hex_type(self, page: Page) -> bool:
+        return _declared_type(page.columns, self._key) in _HEX_TYPES
 
     def _order_error(self) -> IncompleteExportError:
         return IncompleteExportError(
@@ -372,7 +374,7 @@ class KeysetReader:
 
     def resume_point(self, page: Page) -> ResumePoint | None:
         """Return the page's last key."""
-        key = _read_key(self._keys.decode(page.rows[-1]).key)
+        key = _read_key(self._keys.values(page.rows[-1])[0])
         if not isinstance(key, Decimal):
             return key
         return float(key) if Decimal(repr(float(key))) == key else str(key)
@@ -456,12 +458,8 @@ class KeysetReader:
         """
         if problem := no_key_problem(page.columns, self._key):
             raise InputError(problem, "key")
-        try:
-            keys = [bytes(row.key) for row in self._keys.decode_lines(page.lines())]
-        except msgspec.ValidationError:
-            raise self._missing_error(page) from None
-        if b"null" in keys:
-            raise self._null_error()
+        texts = self._keys.texts(page.lines()) if self._is_hex_type(page) else []
+        keys = texts or self._decode_keys(page)
         if len(set(keys)) < len(keys):
             raise InputError(f"column '{self._key}' is not unique; a key must be", "key")
         first, last = _read_key(keys[0]), _read_key(keys[-1])
@@ -471,18 +469,26 @@ class KeysetReader:
                 f" {shown(str(first))} the service returns that row once more; select the key as text",
                 "key",
             )
-        return PageKeys(last, hex_starts(keys))
+        return PageKeys(last, texts)
+
+    def _decode_keys(self, page: Page) -> list[bytes]:
+        try:
+            keys = self._keys.values(page.lines())
+        except msgspec.ValidationError:
+            raise self._missing_error(page) from None
+        if b"null" in keys:
+            raise self._null_error()
+        return keys
 
 
-def _read_key(text: bytes | msgspec.Raw) -> Key:
-    """Return a key from its JSON."""
-    value = json.loads(bytes(text), parse_float=Decimal)
-    if isinstance(value, (dict, list)):
+def _read_key(text: str | bytes) -> Key:
+    """Return a key from its JSON; a text is a key already."""
+    key: Any = text if isinstance(text, str) else json.loads(text, parse_float=Decimal)
+    if isinstance(key, (dict, list)):
         raise InputError(
             "the key column holds lists or objects, which have no order; select it as text", "key"
         )
-    key: Key = value
-    return key
+    return cast("Key", key)
 
 
 def literal(value: Key) -> str:
