@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-ROW_GROUP = 20_000
+ROW_GROUP = 50_000
 """Rows of a row group, which is held in memory until it is written."""
 
 GROUP_BYTES = 64 * 1024 * 1024
 """Bytes after which a row group is written, whatever its number of rows: a geometry can be large."""
+
+READ_BYTES = 1024 * 1024
+"""Bytes of JSON after which rows are read into columns; page by page it would take a fifth more time."""
 
 _TYPES = {
     **dict.fromkeys(("integer", "bigint", "unknown(20)", "unknown(21)", "unknown(23)"), "int64"),
@@ -126,6 +129,8 @@ class ParquetWriter(RowWriter):
         # Without a stored schema of pyarrow's own, the file's metadata are the schema's metadata.
         self._file = pq.ParquetWriter(out, self._schema, compression="zstd", store_schema=not geo)
         self._extent = Extent()
+        self._texts: list[bytes] = []
+        self._unread_rows = self._unread_bytes = 0
         self._pending: list[pa.Table] = []
         self._pending_rows = self._pending_bytes = 0
 
@@ -134,10 +139,26 @@ class ParquetWriter(RowWriter):
 
         :param text: JSON of the rows, a row per line.
         :param rows: number of rows.
-        :raises InputError: when a value does not fit its column's type.
+        :raises InputError: when a value does not fit its column's type, here or at the end.
         """
+        if rows:
+            self._texts.append(text)
+            self._unread_rows += rows
+            self._unread_bytes += len(text)
+        is_group = self._pending_rows + self._unread_rows >= ROW_GROUP
+        if is_group or self._unread_bytes >= READ_BYTES:
+            self._read_texts()
+        if is_group or self._pending_bytes >= GROUP_BYTES:
+            self._flush()
+
+    def _read_texts(self) -> None:
+        """Read the rows written so far into columns."""
         import pyarrow as pa
 
+        if not self._texts:
+            return
+        text, rows = b"\n".join(self._texts), self._unread_rows
+        self._texts, self._unread_rows, self._unread_bytes = [], 0, 0
         try:
             # JSON texts and JSON strings look alike to pyarrow.
             table = None if "json" in self._kinds.values() else self._read(text)
@@ -152,11 +173,13 @@ class ParquetWriter(RowWriter):
         self.rows += rows
         self._pending_rows += len(table)
         self._pending_bytes += table.nbytes
-        if self._pending_rows >= ROW_GROUP or self._pending_bytes >= GROUP_BYTES:
-            self._flush()
 
     def close(self) -> None:
-        """Write the last row group and the metadata."""
+        """Write the last row group and the metadata.
+
+        :raises InputError: when a value does not fit its column's type.
+        """
+        self._read_texts()
         self._flush()
         if self._geometry:
             geo = geoparquet.metadata(self._geometry, self._covering, self._extent)
@@ -179,8 +202,6 @@ class ParquetWriter(RowWriter):
         import pyarrow as pa
         import pyarrow.json as pj
 
-        if not text:
-            return self._plain.empty_table()
         parsing = pj.ParseOptions(explicit_schema=self._read_as, unexpected_field_behavior="error")
         reading = pj.ReadOptions(use_threads=False, block_size=len(text) + 1)
         return pj.read_json(pa.BufferReader(text), reading, parsing).cast(self._plain)

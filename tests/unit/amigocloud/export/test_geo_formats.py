@@ -63,14 +63,15 @@ def written(path: Path, *values: str | None, more: dict[str, Any] | None = None)
     with path.open("wb") as file:
         kind = GeoJsonWriter if path.suffix == ".geojson" else ParquetWriter
         writer = kind(file, columns, **({"geo": True} if kind is ParquetWriter else {}))
-        for n, value in enumerate(values):
-            row = {"amigo_id": f"id{n}", GEOMETRY: value, **(more or {})}
-            try:
+        try:
+            for n, value in enumerate(values):
+                row = {"amigo_id": f"id{n}", GEOMETRY: value, **(more or {})}
                 writer.write_lines(json.dumps(row).encode(), 1)
-            except InputError:
-                writer.close()
-                raise
-        writer.close()
+            writer.close()
+        except InputError:
+            if isinstance(writer, ParquetWriter):
+                writer.discard()
+            raise
     return path
 
 

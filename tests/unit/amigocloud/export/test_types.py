@@ -68,8 +68,10 @@ def write(path, kind, values):
         text = "\n".join(json.dumps({"amigo_id": f"id{n}", "v": value}) for n, value in enumerate(values))
         try:
             writer.write_lines(text.encode(), len(values))
-        finally:
             writer.close()
+        except InputError:
+            writer.discard()
+            raise
     return pq.read_table(path)
 
 
