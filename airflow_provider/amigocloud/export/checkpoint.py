@@ -211,9 +211,9 @@ class Checkpoint:
                 part.write(gzip.compress(b"\n".join(pages), 1))
             else:
                 for number, text in enumerate(pages):
-                    text = b"\n" + text if number else text  # noqa: PLW2901
-                    part.write(text)
-                    checksum = zlib.crc32(text, checksum)
+                    for piece in (b"\n", text) if number else (text,):
+                        part.write(piece)
+                        checksum = zlib.crc32(piece, checksum)
         saved.parts += 1
         saved.rows += rows
         saved.checksum = checksum

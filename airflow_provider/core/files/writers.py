@@ -56,7 +56,8 @@ class JsonLinesWriter(RowWriter):
     def write_lines(self, text: bytes, rows: int) -> None:
         """Write encoded rows as they are."""
         if rows:
-            self._out.write(text + b"\n")
+            self._out.write(text)
+            self._out.write(b"\n")
             self.rows += rows
 
 
