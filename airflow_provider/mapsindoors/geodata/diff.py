@@ -26,6 +26,32 @@ _TIMESTAMPS = ("activefrom", "activeto")
 """Base type properties that hold an ISO 8601 time; a time without a zone is in UTC."""
 
 
+_NOT_PLAIN = ("baseTypeProperties", "additionalDetails")
+"""Fields whose values are not compared as they are: ``True`` equals 1 in Python, and their texts differ."""
+
+
+_PARTS = ("properties", "geometry", "anchor")
+"""Fields of which an object may have more than is desired, such as a bounding box."""
+
+
+def has_values(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
+    """Return whether an object has exactly the desired values, so that it has no :func:`differences`.
+
+    Most objects of a large sync have. Others may have no differences, too.
+
+    :param wanted: the desired fields.
+    :param found: the object as the service returned it.
+    """
+    for field, value in wanted.items():
+        there = found.get(field)
+        if value is None or field in _READ_ONLY or (there == value and field not in _NOT_PLAIN):
+            continue
+        has_parts = value and field in _PARTS and isinstance(there, dict)
+        if not (has_parts and value.items() <= (there or {}).items()):
+            return False
+    return True
+
+
 def differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Return the fields in which an object differs from its desired state.
 

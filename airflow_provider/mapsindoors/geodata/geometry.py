@@ -178,8 +178,12 @@ def _is_number(value: Any) -> bool:
 def crosses_itself(ring: Ring) -> bool:
     """Return whether two sides of a closed ring cross; sides that touch in a corner do not.
 
-    Sides are sorted from west to east, so that only sides that overlap are compared.
+    Sides are sorted from west to east, so that only sides that overlap are compared. Of four sides, as most
+    rooms have, only opposite ones can cross.
     """
+    if len(ring) == 5:
+        a, b, c, d = ring[:4]
+        return _cross(a, b, c, d) or _cross(b, c, d, a)
     sides = [(*a, *b) if a <= b else (*b, *a) for a, b in pairwise(ring) if a != b]
     sides.sort()
     for index, (ax, ay, bx, by) in enumerate(sides, 1):

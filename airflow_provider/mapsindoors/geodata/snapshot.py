@@ -46,6 +46,10 @@ class LazyObjects(Mapping[str, Json]):
         found: Json = self._decoder.decode(self._undecoded[key])
         return found
 
+    def undecoded(self, key: str) -> msgspec.Raw:
+        """Return an object's JSON as the service sent it."""
+        return self._undecoded[key]
+
     def __contains__(self, key: object) -> bool:
         return key in self._undecoded
 
@@ -171,7 +175,7 @@ class SolutionSnapshot:
     def in_scope(self, key: str) -> bool:
         """Return whether an object is in the scope, that is, compared."""
         return (
-            key in self.by_id
+            key in self.base_types
             and (self._below_root is None or key in self._below_root)
             and (self._scope_types is None or self.base_types[key] in self._scope_types)
         )
@@ -207,7 +211,8 @@ class SolutionSnapshot:
 
     def ids_by(self, name: str, value: str) -> list[str]:
         """Return the ids of all objects with a value of ``externalId``, ``administrativeid`` or match key."""
-        return self._references[name].get(value, []) if name in self._references else []
+        groups = self._references.get(name)
+        return groups.get(value, []) if groups else []
 
     def keyed_ids(self) -> Iterator[str]:
         """Yield the ids of all objects that have the match key."""

@@ -29,12 +29,20 @@ def fingerprint_of(dependencies: Mapping[str, str]) -> str:
 
 
 def fingerprint_of_scope(snapshot: SolutionSnapshot) -> str:
-    """Return a hash of all objects in the scope; equal objects have equal hashes."""
+    """Return the fingerprint of plans of 0.1.0: a hash of all objects in the scope, with sorted fields."""
     import msgspec
 
     digest = hashlib.sha256()
     for key in sorted(snapshot.ids_in_scope()):
         digest.update(msgspec.json.encode(snapshot.by_id[key], order="deterministic"))
+    return digest.hexdigest()
+
+
+def digest_of_scope(snapshot: SolutionSnapshot) -> str:
+    """Return a hash of all objects in the scope, as the service sent them: nothing is decoded."""
+    digest = hashlib.sha256()
+    for key in sorted(snapshot.ids_in_scope()):
+        digest.update(snapshot.by_id.undecoded(key))
     return digest.hexdigest()
 
 

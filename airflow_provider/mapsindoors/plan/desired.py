@@ -304,9 +304,11 @@ def _external_id_conflict(row: DesiredRow, snapshot: SolutionSnapshot) -> Iterat
 
     An external id that both objects have already is accepted.
     """
+    if not row.object_id or snapshot.match_on == "externalId":
+        return
     wanted = key_of(row.item, "externalId")
     owners = snapshot.ids_by("externalId", wanted)
-    if row.object_id and owners and row.object_id not in owners and snapshot.match_on != "externalId":
+    if owners and row.object_id not in owners:
         owner = f"belongs to object {owners[0]}"
         yield f"externalId {shown(wanted)} {owner}, but the row is about {row.object_id}"
 

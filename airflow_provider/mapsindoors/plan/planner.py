@@ -6,13 +6,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from airflow_provider.mapsindoors.geodata import geometry
-from airflow_provider.mapsindoors.geodata.diff import NESTED, build_update, complete_value, is_empty
+from airflow_provider.mapsindoors.geodata.diff import (
+    NESTED,
+    build_update,
+    complete_value,
+    has_values,
+    is_empty,
+)
 from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot, key_of
 from airflow_provider.mapsindoors.geodata.validation import BASE_TYPES
 from airflow_provider.mapsindoors.plan.dependencies import (
     dependencies,
+    digest_of_scope,
     fingerprint_of,
-    fingerprint_of_scope,
 )
 from airflow_provider.mapsindoors.plan.desired import DesiredRow
 from airflow_provider.mapsindoors.plan.document import ACTIVE, Change, Plan, write_order
@@ -58,7 +64,7 @@ def make_plan(
             (snapshot.by_id[key] for key in keyed if key not in about), missing, snapshot
         )
     plan.changes.sort(key=write_order)
-    plan.depends = dependencies(plan, snapshot, fingerprint_of_scope(snapshot))
+    plan.depends = dependencies(plan, snapshot, digest_of_scope(snapshot))
     plan.fingerprint = fingerprint_of(plan.depends)
     return plan
 
@@ -105,6 +111,9 @@ def _wanted(row: DesiredRow, found: Json, missing: str) -> Json:
 def _plan_update(
     plan: Plan, row: DesiredRow, wanted: Json, found: Json, snapshot: SolutionSnapshot, exact: bool
 ) -> None:
+    if row.parent is None and has_values(wanted, found):
+        plan.unchanged += 1
+        return
     body, different = build_update(wanted, found, exact=exact)
     if row.parent is not None:
         different["parentId"] = (found.get("parentId"), f"(new: {row.parent.key})")

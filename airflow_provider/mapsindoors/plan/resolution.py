@@ -54,9 +54,11 @@ def resolve_references(
     :param rules: the rules of the validation.
     """
     rules = rules or Rules()
-    by_external_id = {key: row for row in rows if (key := key_of(row.item, "externalId"))}
+    referring = [row for row in rows if row.references]
+    known = rows if referring else ()
+    by_external_id = {key: row for row in known if (key := key_of(row.item, "externalId"))}
     resolve_types(rows, snapshot)
-    for row in rows:
+    for row in referring:
         try:
             _resolve_parent(row, snapshot, by_external_id)
         except UnresolvedReferenceError as error:

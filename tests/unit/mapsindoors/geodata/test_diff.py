@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider.mapsindoors.geodata.diff import build_update, differences
+from airflow_provider.mapsindoors.geodata.diff import build_update, differences, has_values
 from airflow_provider.mapsindoors.geodata.rows import RowReader
 from airflow_provider.sandbox.mapsindoors import seed
 from tests.support.hypothesis_sizes import examples
@@ -81,6 +81,39 @@ def test_only_fields_that_the_row_owns_count() -> None:
 )
 def test_what_is_owned_and_different_is_named(row: dict[str, Any], paths: list[str]) -> None:
     assert list(differences(row, ROOM)) == paths
+
+
+@pytest.mark.parametrize(
+    ("wanted", "has"),
+    [
+        ({"status": 3, "id": "other", "anchor": None}, True),
+        ({"properties": {"name@en": "Room"}}, True),
+        ({"properties": {"name@en": "Hall"}}, False),
+        ({"properties": {"name@en": None}}, False),
+        ({"properties": {}}, False),
+        ({"geometry": {"type": "Point", "coordinates": [1.0, 2.0]}}, True),
+        ({"geometry": {"type": "Point", "coordinates": [1.0, 2.5]}}, False),
+        ({"geometry": {}}, False),
+        ({"anchor": {"type": "Point", "coordinates": [1.0, 2.0]}}, False),
+        ({"displaySetting": {"name": "default"}}, False),
+        ({"baseTypeProperties": {"obstacle": True}}, False),
+        ({"externalId": "A"}, False),
+    ],
+)
+def test_an_object_with_exactly_the_desired_values_needs_no_comparison(
+    wanted: dict[str, Any], has: bool
+) -> None:
+    found = {
+        "id": "a",
+        "status": 3,
+        "geometry": {"type": "Point", "coordinates": [1.0, 2.0], "bbox": [1.0, 2.0, 1.0, 2.0]},
+        "properties": {"name@en": "Room", "name@da": "Rum"},
+        "baseTypeProperties": {"obstacle": 1},
+        "displaySetting": {"name": "default", "labelZoomFrom": 18},
+    }
+    assert has_values(wanted, found) is has
+    if has:
+        assert build_update(wanted, found) == ({}, {})
 
 
 def test_members_are_sent_whole_with_those_that_the_row_does_not_own() -> None:

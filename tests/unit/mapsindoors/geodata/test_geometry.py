@@ -35,6 +35,7 @@ def point(x: float, y: float) -> dict[str, Any]:
         (polygon(SQUARE[:-1]), "room", "open ring"),
         (polygon(SQUARE[:2]), "room", "ring of 2 positions"),
         (polygon([[0, 0], [2, 2], [2, 0], [0, 2], [0, 0]]), "room", "crosses itself"),
+        (polygon([[0, 0], [2, 0], [0, 2], [2, 2], [0, 0]]), "room", "crosses itself"),
         (polygon(), "room", "has no ring"),
     ],
 )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from airflow_provider.errors import InputError, PermissionDeniedError, PlanRejectedError
+from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.mapsindoors.plan.dependencies import fingerprint_of
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
 from airflow_provider.sandbox.server import Sandbox
@@ -297,10 +301,16 @@ def test_a_parent_that_is_gone_is_named(
 
 
 def of_first_release(unlimited_service: MapsIndoorsService, path: Path) -> None:
-    """Write a plan as 0.1.0 did: the fingerprint is that of all compared objects."""
+    """Write a plan as 0.1.0 did: the fingerprint is that of all compared objects, with sorted fields."""
     sync([{"externalId": "A-0-01", "name": "Reception"}], mode="plan", plan_output=str(path), scope=ROOMS)
     document = json.loads(path.read_text())
-    document["fingerprint"] = document.pop("depends")["map"]
+    digest = hashlib.sha256()
+    with MapsIndoorsHook() as hook:
+        for item in sorted(hook.list_geodata(), key=itemgetter("id")):
+            if item["baseType"] == "room":
+                digest.update(msgspec.json.encode(item, order="deterministic"))
+    del document["depends"]
+    document["fingerprint"] = digest.hexdigest()
     path.write_text(json.dumps(document))
 
 
