@@ -100,7 +100,7 @@ def contenders(pages: Sequence[Any], *, peers: bool) -> list[Contender]:
     """Return the ways to export, this provider's first."""
     ours = [
         Contender(JSONL, "export_ours", {"name": "ours.jsonl"}),
-        Contender(PARQUET, "export_ours", {"name": "ours.parquet"}),
+        Contender(PARQUET, "export_ours_parquet", {"name": "ours.parquet"}),
         Contender(BARE, "export_threads", {"pages": pages}),
     ]
     if not peers:

@@ -118,7 +118,7 @@ def export(rounds: int) -> Job:
         setup = Setup(given, {"amigocloud_default": connection}, origin(connection), {"rows": rows})
         contenders = [
             Contender("AmigoCloudExportOperator, JSON Lines", "export_ours", {"name": "ours.jsonl"}),
-            Contender("the same, Parquet", "export_ours", {"name": "ours.parquet"}),
+            Contender("the same, Parquet", "export_ours_parquet", {"name": "ours.parquet"}),
             *peer_environments.contender("the vendor's client, cursor", "export_vendor", "amigocloud"),
             *peer_environments.contender("dlt, rest_api source", "export_dlt", "dlt"),
             *peer_environments.contender("pyogrio, GDAL's driver", "export_pyogrio", "pyogrio"),

@@ -7,6 +7,7 @@ and the fields that ``run`` returned.
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import json
 import sys
@@ -27,6 +28,7 @@ def main(path: str) -> None:
     assert spec.loader
     contender = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(contender)
+    gc.collect()  # Else the imports' garbage may be collected during the run.
     before = memory("VmRSS")
     print("\nready", flush=True)
     given = json.loads(sys.stdin.readline())

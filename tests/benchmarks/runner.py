@@ -81,6 +81,7 @@ class ContenderProcess:
         self.title = contender.title
         env = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_CONN_")}
         env |= {f"AIRFLOW_CONN_{conn_id.upper()}": text for conn_id, text in connections.items()}
+        env.pop("PYTHONDONTWRITEBYTECODE", None)  # An installation has its modules compiled.
         env |= {"AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR", "RUNTIME__DLTHUB_TELEMETRY": "false"}
         env |= {"PYTHONPATH": str(contender.code), "PYTHONWARNINGS": "ignore"}
         command = [

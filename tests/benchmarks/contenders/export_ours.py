@@ -1,7 +1,16 @@
-"""The export operator with a state store, so that it writes checkpoints as in Airflow."""
+"""The export operator with a state store, so that it writes checkpoints as in Airflow.
 
-import requests  # noqa: F401 - a task loads it when it runs; its import is no part of the export
+All that it imports while it runs is loaded before, as that of its peers is.
+"""
 
+import airflow.sdk.execution_time.supervisor  # noqa: F401
+import requests  # noqa: F401
+import tenacity  # noqa: F401
+
+import airflow_provider.amigocloud.export.request
+import airflow_provider.amigocloud.hooks
+import airflow_provider.amigocloud.report
+import airflow_provider.core.limits.machine  # noqa: F401
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
 from tests.support.state_store import FakeStateStore
 
