@@ -67,13 +67,15 @@ class Results:
             self.found[result.key] = result
 
     def stands(self, key: str, version: str) -> bool:
-        """Return whether a mutant need not be run: it was killed, or survived the same tests.
+        """Return whether a mutant need not be run: it was killed, or survived some tests, which are the same.
 
         :param key: the mutant's key.
         :param version: version of the tests.
         """
         result = self.found.get(key)
-        return result is not None and (result.status != SURVIVED or result.version == version)
+        if result is None or result.status != SURVIVED:
+            return result is not None
+        return result.tests > 0 and result.version == version
 
     def status(self, key: str) -> str:
         """Return the status of a mutant; survived when it was not run.

@@ -217,7 +217,8 @@ class AreaSession:
         }
 
     def _sources_hash(self) -> str:
-        return _hash("\0".join(self.sources.values()).encode())
+        recorders = (Path(__file__).with_name(name).read_text() for name in ("recorder.py", "swap.py"))
+        return _hash("\0".join((*recorders, *self.sources.values())).encode())
 
     def _record_in_child(self, items: list[pytest.Item]) -> int:
         recordings: dict[Path, Recording] = defaultdict(Recording)

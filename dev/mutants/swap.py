@@ -18,9 +18,12 @@ class CannotSwapError(Exception):
 def functions_of(paths: Collection[str]) -> dict[str, dict[Place, list[FunctionType]]]:
     """Return the living functions of modules, by path and place.
 
+    Those that were taken out of garbage collection are put back, because Python lists them nowhere else.
+
     :param paths: absolute paths of the modules.
     """
     found: dict[str, dict[Place, list[FunctionType]]] = {path: defaultdict(list) for path in paths}
+    gc.unfreeze()
     for function in gc.get_objects():
         if (
             type(function) is FunctionType

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -135,6 +137,14 @@ def test_a_change_reaches_functions_that_others_hold_already(module: Any) -> Non
     assert item.size == 6
 
 
+def test_functions_that_garbage_collection_leaves_out_are_found(module: Any) -> None:
+    gc.freeze()
+    try:
+        assert {name for name, _ in living(module)} == {"outer", "outer.<locals>.inner", "A.size"}
+    finally:
+        gc.unfreeze()
+
+
 def test_a_change_of_variables_or_of_no_living_function_needs_an_import(module: Any) -> None:
     functions = living(module)
     without = SOURCE.replace("start + step", "step")
@@ -156,6 +166,7 @@ def test_killed_mutants_stand_and_survivors_until_the_tests_change(tmp_path: Pat
     results.add(result(first, KILLED))
     results.add(result(second, SURVIVED))
     results.add_control("values", True)
+    results.add(replace(result(third, SURVIVED), tests=0))
     read = Results(results.path)
     assert [read.stands(one.key, "1") for one in (first, second, third)] == [True, True, False]
     assert [read.stands(one.key, "2") for one in (first, second, third)] == [True, False, False]
