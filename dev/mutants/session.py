@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -306,7 +306,10 @@ class AreaSession:
         )
 
     def _tests(self, mutant: Mutant) -> list[str]:
-        """Return the tests that run the changed line: the fastest first, those of its module sooner."""
+        """Return the tests that run the changed line: the fastest first, those of its module sooner.
+
+        A second case of a test counts as twice as long, a third as three times: tests differ more than cases.
+        """
         path = str(ROOT / mutant.path)
         chosen = []
         for test, lines in self.recording.lines.items():
@@ -316,8 +319,12 @@ class AreaSession:
             if not mutant.lines or any(mutant.lines[0] <= line <= mutant.lines[1] for line in run):
                 chosen.append(test)
         name = f"test_{Path(mutant.path).stem}.py"
-        chosen.sort(key=lambda test: self.recording.seconds[test] / (PREFERENCE if name in test else 1))
-        return self._within_budget(chosen)
+        cost = {test: self.recording.seconds[test] / (PREFERENCE if name in test else 1) for test in chosen}
+        cases = Counter[str]()
+        for test in sorted(chosen, key=cost.__getitem__):
+            cases[test.partition("[")[0]] += 1
+            cost[test] *= cases[test.partition("[")[0]]
+        return self._within_budget(sorted(chosen, key=cost.__getitem__))
 
     def _within_budget(self, tests: list[str]) -> list[str]:
         spent, kept = 0.0, list[str]()

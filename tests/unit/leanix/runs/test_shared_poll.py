@@ -56,6 +56,66 @@ def test_a_run_in_progress_wakes_no_trigger_between_two_polls(
     assert sorted(polls.values())[:-4] == [1] * 36
 
 
+def test_the_fifth_waiter_reads_the_list_and_is_woken_by_the_end_of_its_run_only(
+    leanix: Any, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leanix.stuck_in = "IN_PROGRESS"
+    ids = started(7)
+    polled: list[str] = []
+    real = LeanIXHook.aget_run_status
+
+    async def single(hook: LeanIXHook, run_id: str) -> str:
+        polled.append(run_id)
+        return await real(hook, run_id)
+
+    async def wait() -> list[asyncio.Task[str]]:
+        waiters = [shared_poll.RunWaiter(one, 0.01) for one in ids]
+        tasks = [asyncio.create_task(shared_poll.poll_run_status("leanix_default", one)) for one in waiters]
+        while sandbox.counters.requests[LIST] < 5:
+            await asyncio.sleep(0.001)
+        assert [task.done() for task in tasks[4:]] == [False] * 3
+        leanix.machine.stop(leanix.machine.runs[ids[4]], leanix.now())
+        assert await tasks[4] == "STOPPED"
+        for task in tasks:
+            task.cancel()
+        return tasks
+
+    monkeypatch.setattr(LeanIXHook, "aget_run_status", single)
+    sandbox.counters.clear()
+    tasks = asyncio.run(wait())
+    assert sorted(polled) == sorted(ids[:4])
+    assert [task.result() for task in tasks[:4]] == ["IN_PROGRESS"] * 4
+    assert [task.cancelled() for task in tasks[5:]] == [True] * 2
+
+
+def test_polls_of_the_list_become_rarer_down_to_the_interval_of_the_most_frequent_waiter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shared_poll.random, "uniform", lambda least, most: most)
+    poller = shared_poll._RunListPoller("c")
+    assert poller._next_interval() == 0
+    quick, slow = (shared_poll.RunWaiter("r", seconds, pause=1.0) for seconds in (2.0, 60.0))
+    poller._futures = dict.fromkeys((slow, quick))  # type: ignore[arg-type]
+    pauses = [poller._next_interval() for _ in range(4)]
+    assert pauses == pytest.approx([1.1, 1.65, 2.2, 2.2])
+    del poller._futures[quick]
+    assert poller._next_interval() == pytest.approx(1.1 * 1.5**4)
+
+
+@pytest.mark.parametrize(
+    ("waiters", "rows", "cheaper"),
+    [(4, 0, False), (5, 2500, True), (5, 2501, False), (101, 50_000, True), (101, 50_001, False)],
+)
+def test_the_list_is_read_while_it_costs_less_than_single_polls(
+    waiters: int, rows: int, cheaper: bool
+) -> None:
+    poller = shared_poll._RunListPoller("c")
+    held = [shared_poll.RunWaiter(str(number), 1.0) for number in range(waiters)]
+    poller.waiters.update(held)
+    poller._rows = rows
+    assert poller.list_is_cheaper() is cheaper
+
+
 @pytest.mark.slow
 def test_a_late_waiter_does_not_wait_for_the_interval_of_slow_waiters(leanix: Any, sandbox: Any) -> None:
     leanix.run_seconds = 0.0

@@ -150,6 +150,15 @@ def test_results_that_come_late_are_asked_for_until_the_time_is_over(clock: Fake
     assert download(Hook(results=(None,)), seconds=0.0, required=False) is None
 
 
+def test_results_are_asked_for_every_five_seconds_at_last(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda *_: 1.0)
+    assert download(Hook(results=(None,) * 50), seconds=60.0, required=False) is None
+    assert clock.slept[0] == 1.0
+    assert max(clock.slept) == 5.0
+
+
 def test_seconds_are_bounded(clock: FakeClock) -> None:
     assert [wait.results_seconds(clock.now + left) for left in (100, 60, 30, 5, 1, -9)] == [
         60,
