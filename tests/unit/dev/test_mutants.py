@@ -16,6 +16,7 @@ from dev.mutants.areas import AREAS, ROOT
 from dev.mutants.operators import Mutant, mutants_of, sample
 from dev.mutants.report import BEGIN, END, score, write_page
 from dev.mutants.results import KILLED, SURVIVED, Result, Results
+from dev.mutants.session import AreaSession, Recording
 from dev.mutants.swap import CannotSwapError, functions_of, swap
 
 pytestmark = pytest.mark.slow
@@ -152,6 +153,20 @@ def test_a_change_of_variables_or_of_no_living_function_needs_an_import(module: 
         swap(functions, module.__file__, SOURCE, without, "outer")
     with pytest.raises(CannotSwapError, match="no function other"):
         swap(functions, module.__file__, SOURCE, SOURCE, "other")
+
+
+def test_tests_of_the_line_run_before_further_cases_of_the_same_test() -> None:
+    (one, *_) = mutants_of("a.py", SOURCE)
+    area = AreaSession.__new__(AreaSession)
+    area.budget = 1.0
+    seconds = {"t.py::a[1]": 0.2, "t.py::a[2]": 0.2, "t.py::b": 0.3, "t.py::c": 0.5, "t.py::d": 0.1}
+    lines = {test: {str(ROOT / "a.py"): {one.lines[0]}} for test in seconds if test != "t.py::d"}
+    area.recording = Recording(seconds, lines)
+    assert area._tests(one) == ["t.py::a[1]", "t.py::b", "t.py::a[2]"]
+    area.budget = 2.0
+    assert area._tests(one)[-1] == "t.py::c"
+    area.recording.failed["t.py::c"] = "fails"
+    assert len(area._tests(one)) == 3
 
 
 def result(one: Mutant, status: str, version: str = "1") -> Result:

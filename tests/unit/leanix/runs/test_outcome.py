@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from airflow_provider.errors import RunFailedError
+from airflow_provider.leanix import api
 from airflow_provider.leanix.operators import LeanIXRunOperator
+from airflow_provider.leanix.runs import outcome
 from airflow_provider.leanix.runs.outcome import (
     RunOutcome,
     build_outcome,
@@ -61,6 +63,17 @@ def test_errors_are_counted_without_a_sync_log(leanix: Any) -> None:
     operator = LeanIXRunOperator(task_id="run", timeout=20, content=tutorial_items(), **INBOUND)
     with pytest.raises(RunFailedError, match="1 errors, an unknown number of warnings"):
         TaskRunner().run(operator)
+
+
+def test_all_pages_of_a_sync_log_are_read(leanix: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (outcome, api):
+        monkeypatch.setattr(module, "PAGE", 2)
+    leanix.bad_items = 5
+    operator = LeanIXRunOperator(task_id="run", timeout=20, content=tutorial_items()[:6], **INBOUND)
+    with pytest.raises(RunFailedError) as caught:
+        TaskRunner().run(operator)
+    lines = [line for line in str(caught.value).splitlines() if line.startswith("  - ERROR, item ")]
+    assert [line.split()[3] for line in lines] == [f"{item['id']}," for item in tutorial_items()[:5]]
 
 
 def test_a_log_that_ends_halfway_leaves_the_number_unknown() -> None:

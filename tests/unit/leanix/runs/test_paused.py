@@ -40,10 +40,13 @@ def test_a_run_that_nobody_started_is_named_by_the_next_attempt(leanix: Any, cap
     with LeanIXHook() as hook:
         marked = f"nightly {task.submission().task_marker}12345678.0"
         idle = hook.create_run({**DOCUMENT, "description": marked})
+        hook.create_run({**DOCUMENT, "description": "of another task"})
+        hook.start_run(hook.create_run({**DOCUMENT, "description": marked}))
     assert task.run(run_operator())["status"] == "FINISHED"
     output = capsys.readouterr().out
     assert f"Run {idle} of an earlier attempt was created and never started" in output
-    assert [run.status for run in leanix.runs] == ["CREATED", "FINISHED"]
+    assert output.count("created and never started") == 1
+    assert [run.status for run in leanix.runs] == ["CREATED", "CREATED", "FINISHED", "FINISHED"]
 
 
 def test_an_attempt_whose_state_airflow_refuses_does_not_start_its_run(leanix: Any, capsys: Any) -> None:
