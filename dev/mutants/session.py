@@ -26,7 +26,7 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from dev.mutants.areas import AREAS, PACKAGE, ROOT
+from dev.mutants.areas import AREAS, LEFT_OUT, PACKAGE, ROOT, UNIT
 from dev.mutants.operators import Mutant, mutants_of, sample
 from dev.mutants.recorder import ImportRecorder, LineRecorder
 from dev.mutants.results import KILLED, SURVIVED, TIMED_OUT, Result, Results, tests_version
@@ -43,6 +43,9 @@ PREFERENCE = 5.0
 
 EXAMPLES = 20
 """Maximum examples of a property test; more would kill few further mutants, and take most of the time."""
+
+MOST_FAILED = 0.05
+"""Largest share of an area's tests that may fail without a mutant; a score of the others would say little."""
 
 SERVERS = ("running_postgres", "running_mariadb")
 """Session fixtures that are started once for all mutants."""
@@ -143,7 +146,7 @@ class AreaSession:
         self.imports.stop()
         ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # become the parent of what mutants leave behind
         self.session = session
-        self.items = {item.nodeid: item for item in session.items}
+        self.items = {item.nodeid: item for item in session.items if not _is_left_out(item.nodeid)}
         _skip_shrinking(session.items)
         for path in self.sources:  # some are imported by the tests only, and would have no functions yet
             importlib.import_module(path.removesuffix(".py").replace("/", "."))
@@ -200,6 +203,10 @@ class AreaSession:
         )
         for test, problem in whole.failed.items():
             print(f"  left out, because it fails without a mutant: {test}: {problem[-200:]}", flush=True)
+        if len(whole.failed) > MOST_FAILED * len(whole.seconds):
+            raise pytest.UsageError(
+                f"{len(whole.failed)} of {len(whole.seconds)} tests fail without a mutant"
+            )
         return whole
 
     def _stored_recordings(self) -> dict[Path, Recording]:
@@ -447,6 +454,10 @@ class AreaSession:
         finally:
             path.write_text(self.sources[mutant.path])
             os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def _is_left_out(test: str) -> bool:
+    return test.partition("[")[0].removeprefix(f"{UNIT}/") in LEFT_OUT
 
 
 def _skip_shrinking(items: list[pytest.Item]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dev.mutants import report
-from dev.mutants.areas import AREAS, ROOT
+from dev.mutants.areas import AREAS, LEFT_OUT, ROOT, UNIT
 from dev.mutants.operators import Mutant, mutants_of, sample
 from dev.mutants.report import BEGIN, END, score, write_page
 from dev.mutants.results import KILLED, SURVIVED, Result, Results
@@ -220,6 +220,8 @@ def test_every_area_has_modules_and_tests_and_every_reason_a_mutant() -> None:
     for area in AREAS.values():
         assert area.sources()
         assert all((ROOT / path).exists() for path in area.test_paths())
+    for path, _, function in (test.partition("::") for test in LEFT_OUT):
+        assert f"def {function}(" in (ROOT / UNIT / path).read_text()
     reasons = report.reasons()
     known = {
         (one.path, one.function, one.change)
