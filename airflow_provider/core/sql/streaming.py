@@ -54,7 +54,7 @@ def open_result(connection: Any, hook: Any, query: Query, log: Logger) -> Result
     :param log: receives a warning about a driver that does not stream.
     :raises InputError: for a statement that is no query.
     """
-    if getattr(hook, "strip_semicolon", False):
+    if hook.strip_semicolon:
         query = query._replace(sql=query.sql.strip().rstrip(";"))
     driver = type(connection).__module__.partition(".")[0].lstrip("_")
     if driver == "redshift_connector":
@@ -64,7 +64,7 @@ def open_result(connection: Any, hook: Any, query: Query, log: Logger) -> Result
         )
     if driver in _DRIVERS:
         return _DRIVERS[driver](connection, query)
-    if getattr(hook, "supports_autocommit", False):
+    if hook.supports_autocommit:
         hook.set_autocommit(connection, False)
     return _execute(connection.cursor(), query)
 

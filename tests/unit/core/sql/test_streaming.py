@@ -57,6 +57,55 @@ def test_a_driver_that_does_not_stream_is_warned_of(
     assert RedshiftHook.switched == [False]
 
 
+class _Statements(sqlite3.Cursor):
+    """A cursor that remembers the statements it is given."""
+
+    given: ClassVar[list[str]] = []
+
+    def execute(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:
+        self.given.append(sql)
+        return super().execute(sql, parameters)
+
+
+class _Strict(sqlite3.Connection):
+    """A connection of a driver that refuses a semicolon, as far as its module tells."""
+
+    def cursor(self, factory: Any = _Statements) -> Any:
+        return super().cursor(factory)
+
+
+_Strict.__module__ = "oracledb.connection"
+
+
+class StrictHook(DbApiHook):
+    """Hook of such a driver; it cannot switch autocommit."""
+
+    conn_name_attr = "strict_conn_id"
+    conn_type = "strict"
+    hook_name = "Strict"
+
+    def get_conn(self) -> Any:
+        return sqlite3.connect(":memory:", factory=_Strict)
+
+    def set_autocommit(self, conn: Any, autocommit: bool) -> None:
+        raise AssertionError("not supported")
+
+
+@pytest.mark.parametrize(
+    ("strips", "given"), [(True, "SELECT 1 AS a "), (False, " SELECT 1 AS a ; ")], ids=["refused", "kept"]
+)
+def test_a_last_semicolon_is_left_out_where_the_driver_refuses_it(
+    monkeypatch: pytest.MonkeyPatch, strips: bool, given: str
+) -> None:
+    register_hook(monkeypatch, StrictHook)
+    monkeypatch.setattr(StrictHook, "strip_semicolon", strips, raising=False)
+    monkeypatch.setattr(_Statements, "given", [])
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "strict"}))
+    with read_query(Query(" SELECT 1 AS a ; ", "warehouse"), LOG) as rows:
+        assert list(rows) == [[1]]
+    assert _Statements.given == [given]
+
+
 @pytest.mark.parametrize(
     ("sql", "word"),
     [
