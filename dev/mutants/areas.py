@@ -91,10 +91,12 @@ AREAS = {
         (
             "amigocloud/sync/test_operator.py",
             "amigocloud/sync/test_plan.py",
+            "amigocloud/sync/test_status.py",
             "amigocloud/sync/test_values.py",
             "iotstudio/sync",
             "mapsindoors/catalogue/test_catalogue_names.py",
             "mapsindoors/catalogue/test_catalogue_sync.py",
+            "mapsindoors/catalogue/test_compare.py",
             "leanix/test_configuration_plans.py",
         ),
     ),

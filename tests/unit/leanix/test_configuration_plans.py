@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from airflow_provider.errors import InputError, PlanRejectedError, RequestRejectedError
+from airflow_provider.leanix.as_code.plan import Plan, is_stored
 from airflow_provider.leanix.operators import LeanIXPutConfigurationOperator
 from airflow_provider.leanix.secret_mask import SecretMask, placeholders
 from airflow_provider.sandbox.leanix.seed import configuration_key
@@ -154,6 +155,12 @@ def test_secrets_are_in_no_plan_and_are_given_when_it_is_applied(
         put(plan=plan)
     with pytest.raises(PlanRejectedError, match="is another one than planned"):
         put({**wanted, "credentials": {"apiToken": OTHER}}, plan=plan)
+    with pytest.raises(PlanRejectedError) as caught:
+        put(report(connectorId="other"), plan=plan)
+    name = "report/{}/1.0.0/outbound/partial"
+    assert f"{name.format('landscape')} is not given; {name.format('other')} is not in the plan" in str(
+        caught.value
+    )
     assert put(wanted, plan=plan)["changed"]
     assert stored(leanix, wanted) == wanted
     texts = [repr(result), caplog.text, *capsys.readouterr(), *(f.read_text() for f in tmp_path.iterdir())]
@@ -387,3 +394,19 @@ def test_the_mode_is_stored_in_any_case_and_partial_by_default(leanix: Any, sand
 def test_all_arguments_are_templated() -> None:
     wanted = {"configuration", "mode", "plan_output", "plan"}
     assert wanted <= {*LeanIXPutConfigurationOperator.template_fields}
+
+
+def test_a_masked_secret_may_be_any_and_hides_no_other_difference() -> None:
+    wanted = report(credentials={"apiToken": TOKEN}, sequentialExecution=True)
+    masked = {**wanted, "credentials": {"apiToken": "***"}}
+    assert is_stored(wanted, masked, as_far_as_shown=True)
+    assert not is_stored(wanted, masked)
+    assert not is_stored(wanted, {**masked, "sequentialExecution": False}, as_far_as_shown=True)
+    assert not is_stored(wanted, None, as_far_as_shown=True)
+
+
+def test_the_hash_of_a_configuration_depends_on_no_order_but_on_the_plan() -> None:
+    plan, wanted = Plan("leanix"), report(a=1, b=2)
+    assert plan.hash_of(wanted) == plan.hash_of(dict(reversed(wanted.items())))
+    assert plan.hash_of(wanted) != plan.hash_of(report(a=1, b=3))
+    assert plan.hash_of(wanted) != Plan("leanix").hash_of(wanted)

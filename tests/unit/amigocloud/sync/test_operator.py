@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator, AmigoCloudSyncDatasetOperator
+from airflow_provider.amigocloud.sync import reading
 from airflow_provider.errors import (
     InputError,
     PlanRejectedError,
@@ -312,13 +313,22 @@ def test_rows_that_the_service_rejects_end_the_sync(sync, service, desks):
     assert (result["unchanged"], result["failed"], result["update"]) == (19, 1, 0)
 
 
+def test_rows_without_a_key_are_counted_on_all_pages(sync, service, monkeypatch, capsys, caplog):
+    monkeypatch.setattr(reading, "PAGE", 10)
+    service.store.write(f"UPDATE dataset_{DESKS} SET code = NULL WHERE code IN ('D-1', 'D-25')")
+    result = sync([{"code": "D-2", "label": "x"}], missing="delete", max_deletes=30, max_delete_ratio=1)
+    assert (result["update"], result["delete"]) == (1, 27)
+    assert "2 of 30 rows of the dataset have no code" in caplog.text + "".join(capsys.readouterr())
+
+
 def test_a_change_that_the_dataset_does_not_show_is_an_error(sync, service):
     service.store.db.execute(
         f"CREATE TRIGGER kept AFTER UPDATE OF label ON dataset_{DESKS} WHEN new.label = 'lost'"
-        f" BEGIN UPDATE dataset_{DESKS} SET label = 'kept' WHERE amigo_id = new.amigo_id; END"
+        f" BEGIN UPDATE dataset_{DESKS} SET label = 'kept', seats = 1 WHERE amigo_id = new.amigo_id; END"
     )
-    with pytest.raises(VerificationError, match=r"update .* \(D-1\): label is 'kept', not 'lost'"):
-        sync([{"code": "D-1", "label": "lost"}])
+    words = r"update .* \(D-1\): label is 'kept', not 'lost'; seats is 1, not 9"
+    with pytest.raises(VerificationError, match=words):
+        sync([{"code": "D-1", "label": "lost", "seats": 9}])
     assert sync([{"code": "D-2", "label": "lost"}], verify=False)["update"] == 1
 
 

@@ -40,6 +40,9 @@ def test_planning_writes_nothing_to_the_dataset(sandbox, service, plan):
     assert (document["dataset"], document["key"], document["compared"]) == (str(DESKS), "code", 30)
     assert document["state"] == service.store.master(DESKS)
     assert [change["key"] for change in document["changes"]] == ["N-1", "D-1", "D-2", "D-0"]
+    assert [change["name"] for change in document["changes"]] == [
+        *("<b>New</b> & more", "Other", "Desk 2", "Desk 0"),
+    ]
     assert document["changes"][1]["fields"] == {"label": ["Desk 1", "Other"]}
 
 

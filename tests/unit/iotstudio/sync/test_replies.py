@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider.errors import PartialWriteError, ProviderError, TransportError, VerificationError
 from airflow_provider.iotstudio.hooks import IoTStudioHook
+from airflow_provider.iotstudio.sync.compare import list_fleet
 from airflow_provider.sandbox.iotstudio import IoTStudioService
 from airflow_provider.sandbox.server import Sandbox
 from tests.unit.iotstudio.sync.conftest import counts, sync, titles
@@ -36,6 +37,16 @@ def test_the_hook_deletes_many_things_in_urls_that_the_service_accepts(
     uids = list(service.space.things)
     assert sorted(hook.delete_things(thing_ids=uids[:200])) == sorted(uids[:200])
     assert list(service.space.things) == uids[200:]
+
+
+def test_the_list_that_is_compared_has_the_title_and_the_category_only(
+    service: IoTStudioService, hook: IoTStudioHook, fleet: list[str]
+) -> None:
+    title = service.space.things[fleet[0]].title
+    assert [thing["uid"] for thing in list_fleet(hook, None, title)] == [fleet[0]]
+    assert {thing["uid"] for thing in list_fleet(hook, "Meters")} == set(fleet[8:])
+    assert list(list_fleet(hook, "Meters", title)) == []
+    assert len(list(list_fleet(hook, None))) == 10
 
 
 def _answer(sandbox: Sandbox, method: str, body: Any, times: int | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,36 @@ def writes(sandbox: Sandbox) -> int:
         for name, count in sandbox.counters.requests.items()
         if ("displaytypes" in name or "categories" in name) and not name.startswith("mapsindoors GET")
     )
+
+
+def test_a_row_that_two_entries_fit_names_neither_without_an_id(solution: Solution, sandbox: Sandbox) -> None:
+    solution.service.catalogue_unique = False
+    first = solution.id_of(solution.old)
+    solution.add(solution.old)
+    row = {solution.key: solution.old, "name@en": "Changed", "name@da": "Changed"}
+    with pytest.raises(InputError, match=f"'{solution.old}' is that of 2 ") as caught:
+        solution.run([row])
+    assert any(f": {', '.join(ids)}" in str(caught.value) for ids in ((first, "a" * 24), ("a" * 24, first)))
+    assert writes(sandbox) == 0
+    assert solution.run([{**row, "id": first}])["update"] == 1
+
+
+def test_rows_may_have_ids_and_no_names(solution: Solution) -> None:
+    rows = [{"id": solution.id_of(key), "name@en": "Changed"} for key in (solution.old, solution.other)]
+    assert solution.run(rows)["update"] == 2
+
+
+def test_a_plan_lists_updates_before_creations(solution: Solution, tmp_path: Path) -> None:
+    rows = [
+        {solution.key: "New", **NAMES},
+        {"id": solution.id_of(solution.old), solution.key: "Former"},
+        {solution.key: "Newer", **NAMES},
+    ]
+    solution.run(rows, mode="plan", plan_output=str(tmp_path / "plan.json"))
+    changes = json.loads((tmp_path / "plan.json").read_text())["changes"]
+    assert [(change["operation"], change["key"]) for change in changes] == [
+        *(("update", "Former"), ("create", "New"), ("create", "Newer")),
+    ]
 
 
 # -- renames ------------------------------------------------------------------------------------------
