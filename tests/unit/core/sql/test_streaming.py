@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
 from airflow.providers.common.sql.hooks.sql import DbApiHook
 
+from airflow_provider.core.sql import rows
 from airflow_provider.core.sql.query import Query, first_word, is_one_statement
 from airflow_provider.core.sql.rows import read_query
 from tests.support.sql_sources import register_hook
@@ -50,9 +53,9 @@ def test_a_driver_that_does_not_stream_is_warned_of(
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "redshift", "host": path}))
     numbers = "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 5000)"
     sql = f"{numbers} SELECT n, ? AS a FROM t"
-    with caplog.at_level(logging.WARNING), read_query(Query(sql, "warehouse", ["x"]), LOG) as rows:
-        assert [row for _, row in zip(range(2), rows, strict=False)] == [[1, "x"], [2, "x"]]
-        assert rows.count == 5000
+    with caplog.at_level(logging.WARNING), read_query(Query(sql, "warehouse", ["x"]), LOG) as found:
+        assert [row for _, row in zip(range(2), found, strict=False)] == [[1, "x"], [2, "x"]]
+        assert found.count == 5000
     assert "redshift_connector holds all rows of a query in memory" in caplog.text
     assert RedshiftHook.switched == [False]
 
@@ -70,8 +73,18 @@ class _Statements(sqlite3.Cursor):
 class _Strict(sqlite3.Connection):
     """A connection of a driver that refuses a semicolon, as far as its module tells."""
 
+    ended: ClassVar[list[str]] = []
+
     def cursor(self, factory: Any = _Statements) -> Any:
         return super().cursor(factory)
+
+    def rollback(self) -> None:
+        self.ended.append("rollback")
+        super().rollback()
+
+    def close(self) -> None:
+        self.ended.append("close")
+        super().close()
 
 
 _Strict.__module__ = "oracledb.connection"
@@ -100,10 +113,28 @@ def test_a_last_semicolon_is_left_out_where_the_driver_refuses_it(
     register_hook(monkeypatch, StrictHook)
     monkeypatch.setattr(StrictHook, "strip_semicolon", strips, raising=False)
     monkeypatch.setattr(_Statements, "given", [])
+    monkeypatch.setattr(_Strict, "ended", [])
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "strict"}))
-    with read_query(Query(" SELECT 1 AS a ; ", "warehouse"), LOG) as rows:
-        assert list(rows) == [[1]]
+    with read_query(Query(" SELECT 1 AS a ; ", "warehouse"), LOG) as found:
+        assert list(found) == [[1]]
     assert _Statements.given == [given]
+    assert _Strict.ended == ["rollback", "close"]
+
+
+def test_the_log_tells_of_rows_every_ten_seconds(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    moments = count(100.0, 3.4)
+    monkeypatch.setattr(rows, "time", SimpleNamespace(monotonic=lambda: next(moments)))
+    register_hook(monkeypatch, StrictHook)
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "strict"}))
+    sql = "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 4500) SELECT n FROM t"
+    with caplog.at_level(logging.INFO), read_query(Query(sql, "warehouse"), LOG):
+        pass
+    assert [line for line in caplog.messages if "read" in line.lower()] == [
+        "2000 rows read",
+        "Read 4500 rows with 1 columns from the connection 'warehouse' in 27.2 s",
+    ]
 
 
 @pytest.mark.parametrize(
