@@ -143,7 +143,6 @@ def _open_psycopg2(connection: Any, query: Query) -> Result:
     if first_word(query.sql) not in _DECLARABLE:
         return _execute(connection.cursor(cursor_factory=cursor_type), query)
     cursor = connection.cursor(name="rows", cursor_factory=cursor_type)
-    cursor.itersize = FETCH_ROWS
     tolerate_dates_of_psycopg2(cursor)
     read_arrays_with_psycopg2(connection, cursor)
     cursor.execute(*query.arguments)
@@ -164,7 +163,7 @@ def _open_mysqldb(connection: Any, query: Query) -> Result:
 def _open_mysql_connector(connection: Any, query: Query) -> Result:
     connection.rollback()
     connection.autocommit = False
-    cursor = connection.cursor(buffered=False, dictionary=False, raw=False)
+    cursor = connection.cursor(buffered=False, raw=False)
     # The driver's own method believes that MariaDB is an old MySQL.
     cursor.execute("START TRANSACTION READ ONLY")
     result = _execute(cursor, query)

@@ -124,6 +124,20 @@ def test_a_value_without_a_json_form_is_a_problem_of_its_row(read: Read, sql: st
     assert PROBLEMS[sql] in row["v"].problem
 
 
+def test_a_list_with_such_a_value_is_a_problem_of_its_row(read: Read) -> None:
+    sql = ", ".join(
+        f"ARRAY[{value}] AS v{number}"
+        for number, value in enumerate(
+            [
+                *("time '24:00'", "timetz '24:00+00'", "date 'infinity'", "timestamp 'infinity'"),
+                *("timestamptz '20000-01-01 00:00:00Z'", "interval '1000000 years'"),
+            ]
+        )
+    )
+    (row,) = read(f"SELECT {sql}")
+    assert [type(row[f"v{number}"]) for number in range(6)] == [Unreadable] * 6
+
+
 def test_a_value_that_is_left_out_is_no_problem(read: Read) -> None:
     options = RowOptions(ignore=["period"])
     assert read("SELECT 1 AS a, interval '1 day' AS period", options=options) == [{"a": 1}]
