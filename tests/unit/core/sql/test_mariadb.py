@@ -77,9 +77,10 @@ def test_a_value_without_a_json_form_is_a_problem_of_its_row(read: Read, sql: st
     assert isinstance(read(f"SELECT {sql} AS v")[1][0], Unreadable)
 
 
-@pytest.mark.parametrize("sql", ["CALL spare(1)", "SELECT id FROM t FOR UPDATE"])
+@pytest.mark.parametrize("sql", ["CALL spare(1)", "CALL commits()", "SELECT id FROM t FOR UPDATE"])
 def test_a_query_changes_nothing(store: Database, read: Read, sql: str) -> None:
     store.query("CREATE PROCEDURE spare(n int) BEGIN DELETE FROM t; SELECT 1; END")
+    store.query("CREATE PROCEDURE commits() BEGIN COMMIT; DELETE FROM t; SELECT 1; END")
     with suppress(InputError, DatabaseError):
         read(sql)
     assert store.query("SELECT count(*) FROM t") == [(3,)]

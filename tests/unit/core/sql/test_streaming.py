@@ -16,7 +16,7 @@ from airflow.providers.common.sql.hooks.sql import DbApiHook
 from airflow_provider.core.sql import rows
 from airflow_provider.core.sql.query import Query, first_word, is_one_statement
 from airflow_provider.core.sql.rows import read_query
-from tests.support.sql_sources import register_hook
+from tests.support.sql_sources import DuckDBHook, connect_file, register_hook
 
 LOG = logging.getLogger(__name__)
 
@@ -135,6 +135,28 @@ def test_the_log_tells_of_rows_every_ten_seconds(
         "2000 rows read",
         "Read 4500 rows with 1 columns from the connection 'warehouse' in 27.2 s",
     ]
+
+
+class OpenDuckDBHook(DuckDBHook):
+    """Hook whose connections are in a transaction that has changed something."""
+
+    def get_conn(self) -> Any:
+        connection = super().get_conn()
+        connection.execute("BEGIN; INSERT INTO t VALUES (2)")
+        return connection
+
+
+def test_a_transaction_that_a_hook_has_begun_is_rolled_back(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import duckdb
+
+    register_hook(monkeypatch, OpenDuckDBHook)
+    connect_file(monkeypatch, "duckdb", tmp_path / "rows.duckdb")
+    with duckdb.connect(str(tmp_path / "rows.duckdb")) as connection:
+        connection.execute("CREATE TABLE t (n int); INSERT INTO t VALUES (1)")
+    with read_query(Query("SELECT n FROM t", "warehouse"), LOG) as found:
+        assert list(found) == [[1]]
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,14 @@ def test_a_value_without_a_json_form_is_a_problem_of_its_row(read: Read, sql: st
     assert PROBLEMS[sql] in row["v"].problem
 
 
+@pytest.mark.parametrize("sql", ["SELECT * FROM t", "WITH x AS (SELECT * FROM t) SELECT * FROM x", "TABLE t"])
+def test_a_result_without_rows_has_names(read: Read, database: Database, sql: str) -> None:
+    database.query("CREATE TABLE t (a int, b text)")
+    database.query("GRANT SELECT ON t TO loader")
+    with read_query(Query(sql, "warehouse"), LOG) as rows:
+        assert (rows.names, list(rows)) == (["a", "b"], [])
+
+
 def test_a_list_with_such_a_value_is_a_problem_of_its_row(read: Read) -> None:
     sql = ", ".join(
         f"ARRAY[{value}] AS v{number}"
