@@ -167,7 +167,7 @@ def _fit_label(shape: Shape, at: At) -> str:
     text = f"{shape.number or ''} {shape.label}".strip()
     room = int((right - left) / _LETTER) if bottom - top >= _LINE else 0
     if len(text) > room:
-        return f"{text[: room - 1]}…" if room >= 8 else str(shape.number or "")
+        return f"{text[: room - 1]}…" if room >= 8 else ""
     return text
 
 

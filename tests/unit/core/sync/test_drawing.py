@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
+import pytest
+
 from airflow_provider.core.sync.drawing import Shape, bounds, draw
 from airflow_provider.core.sync.limits import Limits
 
@@ -27,6 +32,58 @@ def test_all_types_of_geometries_are_drawn() -> None:
     assert "<i>" not in drawn
     assert bounds(outlines[-1]) == (0, 0, 1, 1)
     assert draw([]) == ""
+
+
+def square(west: float, south: float, size: float) -> dict[str, Any]:
+    east, north = west + size, south + size
+    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    return {"type": "Polygon", "coordinates": [ring]}
+
+
+@pytest.mark.parametrize(
+    ("number", "size", "label", "shown"),
+    [
+        (7, 8.0, "Hall", ["7 Hall"]),
+        (0, 8.0, "Hall", ["Hall"]),
+        (7, 8.0, "x" * 300, ["7 " + "x" * 74 + "…"]),
+        (0, 8.0, "x" * 300, ["x" * 76 + "…"]),
+        (7, 0.5, "x" * 300, ["7"]),
+        (0, 0.5, "x" * 300, []),
+        (7, 0.01, "", ["7"]),
+        (0, 8.0, "", []),
+    ],
+)
+def test_a_label_has_the_number_and_as_much_of_the_name_as_fits(
+    number: int, size: float, label: str, shown: list[str]
+) -> None:
+    frame = Shape("floor", square(0.0, 0.0, 10.0), "the frame", "", 0)
+    drawn = draw([frame, Shape("update", square(1.0, 1.0, size), label, "", number)])
+    assert re.findall(r"<text[^>]*>([^<]*)</text>", drawn) == shown
+
+
+@pytest.mark.parametrize(
+    ("east", "north", "width", "height", "path"),
+    [
+        (10.0, 10.0, 650, 652, "M16.0,636.0 L633.6,636.0 L633.6,16.0 L16.0,16.0 L16.0,636.0Z"),
+        (40.0, 10.0, 1072, 293, "M16.0,277.0 L1056.0,277.0 L1056.0,16.0 L16.0,16.0 L16.0,277.0Z"),
+    ],
+)
+def test_a_map_is_as_wide_or_as_high_as_allowed(
+    east: float, north: float, width: int, height: int, path: str
+) -> None:
+    ring = [[0.0, 0.0], [east, 0.0], [east, north], [0.0, north], [0.0, 0.0]]
+    drawn = draw([Shape("floor", {"type": "Polygon", "coordinates": [ring]}, "", "", 0)])
+    assert f'viewBox="0 0 {width} {height}"' in drawn
+    assert f'd="{path}"' in drawn
+
+
+def test_labels_do_not_overlap() -> None:
+    shapes = [Shape("update", square(1.0, 1.0, 8.0), f"Hall {n}", "", n) for n in range(1, 7)]
+    drawn = draw([Shape("floor", square(0.0, 0.0, 10.0), "", "", 0), *shapes])
+    lines = re.findall(r'<text class="changed" x="([\d.]+)" y="([\d.]+)">(\d)', drawn)
+    assert [number for _, _, number in lines] == ["1", "2", "3", "4"]
+    assert len({y for _, y, _ in lines}) == 4
+    assert len({x for x, _, _ in lines}) == 1
 
 
 def test_each_limit_has_a_sentence() -> None:

@@ -10,8 +10,14 @@ from typing import Any
 
 import pytest
 
+from airflow_provider.core.sql.rows import SqlRows
 from airflow_provider.errors import InputError
-from airflow_provider.mapsindoors.plan.desired import read_defaults, read_desired_rows, set_languages
+from airflow_provider.mapsindoors.plan.desired import (
+    raise_for_rows,
+    read_defaults,
+    read_desired_rows,
+    set_languages,
+)
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
 from tests.support.mapsindoors_sync import POI, RING, SQUARE, by_external_id, desk, put, sync, writes
@@ -271,6 +277,31 @@ def test_a_name_of_a_row_wins_over_that_of_the_defaults(
     set_languages([read], "en", ["en", "da"])
     assert read.problems == []
     assert read.item["properties"] == {"name@en": "own"}
+
+
+def test_columns_of_a_query_have_names_in_any_case() -> None:
+    rows = SqlRows(["EXTERNALID", "basetype", "name@en", "Capacity"])
+    rows.add([["D-1", "poi", "Desk", 4]])
+    (read,) = read_desired_rows(rows)
+    rows.close()
+    assert (read.item["externalId"], read.base_type) == ("D-1", "poi")
+
+
+def test_a_row_that_is_no_object_is_a_problem_of_its_own() -> None:
+    first, second = read_desired_rows(["text", {"externalId": "1"}])
+    assert (first.number, first.problems) == (1, ["is not an object, but str"])
+    assert (second.number, second.problems) == (2, [])
+
+
+def test_problems_of_no_row_are_raised_with_those_of_rows() -> None:
+    rows = read_desired_rows(["text", {"externalId": "1"}])
+    with pytest.raises(InputError) as caught:
+        raise_for_rows(rows, "source", "externalId", ["the scope is empty"])
+    assert "row 1: is not an object" in str(caught.value)
+    assert "the scope is empty" in str(caught.value)
+    with pytest.raises(InputError, match="the scope is empty"):
+        raise_for_rows([], "source", "externalId", ["the scope is empty"])
+    raise_for_rows(rows[1:], "source", "externalId")
 
 
 def test_a_name_that_is_given_twice_is_explained() -> None:

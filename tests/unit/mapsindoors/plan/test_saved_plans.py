@@ -30,6 +30,7 @@ def test_a_plan_is_made_reviewed_and_applied(
     document = json.loads(Path(path).read_text())
     assert document["counts"] == {"create": {"poi": 1}, "update": {"room": 1}, "deactivate": {}, "delete": {}}
     assert document["changes"][1]["fields"] == {"properties.name@en": ["Office A0.01", "Reception"]}
+    assert {len(digest) for digest in document["depends"].values()} == {16, 64}
     assert sync(plan=path)["create"] == 1
     assert by_external_id(unlimited_service)["A-0-01"]["properties"]["name@en"] == "Reception"
 
