@@ -82,6 +82,7 @@ def test_labels_do_not_overlap() -> None:
     drawn = draw([Shape("floor", square(0.0, 0.0, 10.0), "", "", 0), *shapes])
     lines = re.findall(r'<text class="changed" x="([\d.]+)" y="([\d.]+)">(\d)', drawn)
     assert [number for _, _, number in lines] == ["1", "2", "3", "4"]
+    assert lines[0][:2] == ("324.8", "326.0")
     assert len({y for _, y, _ in lines}) == 4
     assert len({x for x, _, _ in lines}) == 1
 

@@ -13,6 +13,7 @@ import pytest
 from airflow_provider.core.sql.rows import SqlRows
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.plan.desired import (
+    Defaults,
     raise_for_rows,
     read_defaults,
     read_desired_rows,
@@ -277,6 +278,30 @@ def test_a_name_of_a_row_wins_over_that_of_the_defaults(
     set_languages([read], "en", ["en", "da"])
     assert read.problems == []
     assert read.item["properties"] == {"name@en": "own"}
+
+
+@pytest.mark.parametrize(
+    ("item", "references", "parent"),
+    [
+        ({}, {}, "default"),
+        ({"parentId": "own"}, {}, "own"),
+        ({}, {"parentBuilding": "BLD-A"}, None),
+        ({"parentId": "own"}, {"parentBuilding": "BLD-A"}, "own"),
+    ],
+)
+def test_a_row_that_names_its_parent_has_no_parent_from_the_defaults(
+    item: dict[str, Any], references: dict[str, str], parent: str | None
+) -> None:
+    assert Defaults({"parentId": "default"}).under(item, references).get("parentId") == parent
+
+
+@pytest.mark.parametrize(("key", "kind"), [("NORDHOJ", "venue"), ("BLD-A", "building"), ("A-0", "floor")])
+def test_only_rooms_areas_and_places_have_categories(
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, key: str, kind: str
+) -> None:
+    with pytest.raises(InputError, match=f"has categories, which a {kind} cannot have"):
+        sync([{"externalId": key, "categories": ["WORK"]}])
+    assert writes(sandbox) == 0
 
 
 def test_columns_of_a_query_have_names_in_any_case() -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_provider.core.input.row_numbers import RowNumbers
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.geodata.validation import BASE_TYPES
 from airflow_provider.mapsindoors.plan.document import Change, Plan
@@ -49,6 +50,15 @@ PLANS = st.builds(
 @given(plan=PLANS)
 def test_a_plan_is_the_same_after_it_was_written_and_read(plan: Plan) -> None:
     assert Plan.from_json(plan.to_json(), "a plan") == plan
+
+
+def test_a_row_of_several_files_has_the_name_of_its_file() -> None:
+    numbers = RowNumbers(["a.csv"])
+    numbers.next_file()
+    change = Change("update", "A-1", "room", row=numbers.number(3))
+    document = Plan("d", "externalId", {}, "f", changes=[change]).to_json()
+    assert json.loads(document)["changes"][0]["row"] == "a.csv:3"
+    assert Plan.from_json(document, "a plan").changes[0].row == "a.csv:3"
 
 
 @settings(max_examples=examples(25))

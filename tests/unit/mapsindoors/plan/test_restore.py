@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider.errors import InputError
+from airflow_provider.errors import InputError, PlanRejectedError
 from airflow_provider.mapsindoors.operators import MapsIndoorsExportGeodataOperator
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
 from airflow_provider.sandbox.server import Sandbox
@@ -66,6 +66,24 @@ def test_what_was_deleted_changed_and_added_is_as_it_was(
     assert comparable(unlimited_service) == before
     assert len(unlimited_service.campus.geodata) == objects
     assert sync(backup, restore=True, missing="delete")["unchanged"] == objects
+
+
+def test_a_copy_that_was_made_since_the_plan_voids_it(
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    backup, path = tmp_path / "backup.json", str(tmp_path / "plan.json")
+    room = {**by_external_id(unlimited_service)["B-0-01"], "externalId": ""}
+    put(unlimited_service, room)
+    backup.write_text(json.dumps(list(unlimited_service.campus.geodata.values())))
+    del unlimited_service.campus.geodata[room["id"]]
+    planned = sync(str(backup), restore=True, mode="plan", plan_output=path)
+    assert planned["create"] == 1
+    put(unlimited_service, {**room, "id": "c" * 24})
+    with pytest.raises(PlanRejectedError, match="a copy of the deleted object .* was made or deleted"):
+        sync(plan=path)
+    assert writes(sandbox) == 0
+    del unlimited_service.campus.geodata["c" * 24]
+    assert sync(plan=path)["create"] == 1
 
 
 def test_objects_that_are_new_since_stay_unless_told_otherwise(
