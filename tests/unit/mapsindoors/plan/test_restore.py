@@ -78,6 +78,8 @@ def test_a_copy_that_was_made_since_the_plan_voids_it(
     del unlimited_service.campus.geodata[room["id"]]
     planned = sync(str(backup), restore=True, mode="plan", plan_output=path)
     assert planned["create"] == 1
+    depends = json.loads(Path(path).read_text())["depends"]
+    assert {name.partition(": ")[0] for name in depends} == {"map", "failed", "copy", "parent"}
     put(unlimited_service, {**room, "id": "c" * 24})
     with pytest.raises(PlanRejectedError, match="a copy of the deleted object .* was made or deleted"):
         sync(plan=path)

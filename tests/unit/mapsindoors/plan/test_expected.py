@@ -1,0 +1,49 @@
+"""Objects that a sensor waits for: each needs a key and an expected value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider.errors import InputError
+from airflow_provider.mapsindoors.plan.expected import has_names, read_expected
+
+ID = "a" * 24
+
+
+@pytest.mark.parametrize(
+    ("row", "match_on", "problem"),
+    [
+        ({"externalId": "1", "name@en": None}, "externalId", "has no expected value: each is null"),
+        ({"id": ID, "status": None}, "id", "has no expected value: each is null"),
+        ({"name@en": "x"}, "externalId", "has no externalId"),
+        ({"externalId": "1", "parentExternalId": "2"}, "externalId", "has a reference to its parent"),
+        ({"externalId": "1", "baseType": "planet"}, "externalId", "planet"),
+    ],
+)
+def test_an_object_without_an_expectation_is_refused(row: Any, match_on: str, problem: str) -> None:
+    with pytest.raises(InputError, match=problem):
+        read_expected([{"externalId": "0", "id": "b" * 24, "status": 1}, row], match_on)
+
+
+def test_an_object_is_expected_by_its_key_or_by_values() -> None:
+    rows = read_expected(
+        [{"externalId": "1"}, {"externalId": "2", "status": 1, "name@en": None}], "externalId"
+    )
+    assert [row.item for row in rows] == [{"externalId": "1"}, {"externalId": "2", "status": 1}]
+    with pytest.raises(InputError, match="is empty"):
+        read_expected([], "externalId")
+
+
+@pytest.mark.parametrize(
+    ("row", "names"),
+    [
+        ({}, False),
+        ({"displayTypeId": ID, "categories": [ID]}, False),
+        ({"displayTypeId": "Office"}, True),
+        ({"categories": [ID, "WORK"]}, True),
+    ],
+)
+def test_names_of_types_and_categories_are_looked_up(row: dict[str, Any], names: bool) -> None:
+    assert has_names(read_expected([{"externalId": "1", **row}], "externalId")) is names
