@@ -427,9 +427,9 @@ class AreaSession:
     def _clean(self, before: set[str]) -> None:
         """Kill the processes, and remove the temporary files, that a mutant left behind."""
         for process in psutil.Process().children(recursive=True):
-            parents = {process.pid, *(parent.pid for parent in process.parents())}
-            if not parents & self.keep if hasattr(self, "keep") else False:
-                with contextlib.suppress(psutil.Error):
+            with contextlib.suppress(psutil.Error):  # those of servers that are kept end by themselves, too
+                parents = {process.pid, *(parent.pid for parent in process.parents())}
+                if not parents & self.keep if hasattr(self, "keep") else False:
                     process.kill()
                     process.wait(5)
         folder = Path(tempfile.gettempdir())
