@@ -160,3 +160,14 @@ def test_a_request_that_runs_already_but_was_sent_too_early_is_followed_by_anoth
         return [await first, await second]
 
     assert asyncio.run(run()) == ["old", "new"]
+
+
+def test_a_result_is_dropped_ten_minutes_after_its_last_use_or_when_it_is_too_old() -> None:
+    cache = shared_polls._Cache()
+    short = cache.entry("short", 1.0, 100.0)
+    long = cache.entry("long", 900.0, 100.0)
+    assert cache.entry("short", 1.0, 699.0) is short
+    assert cache.entry("long", 900.0, 999.0) is long
+    cache.entry("other", 1.0, 1299.0)
+    assert set(cache._entries) == {"long", "other"}
+    assert cache.entry("long", 900.0, 1899.0) is not long

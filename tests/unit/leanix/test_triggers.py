@@ -38,6 +38,17 @@ def test_trigger_fires_when_the_run_is_over(leanix: Any) -> None:
     assert event == {"status": "done", "run_id": run_id, "run_status": "FINISHED"}
 
 
+def test_an_unknown_status_is_logged_once_and_polled_further(
+    leanix: Any, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    leanix.run_seconds, leanix.shown_status = 0.2, "REINDEXING"
+    (run_id,) = started()
+    event = asyncio.run(first_event(trigger_for(run_id, poll_interval=0.02)))
+    assert event["run_status"] == "FINISHED"
+    logged = caplog.text + "".join(capsys.readouterr())
+    assert logged.count(f"Run {run_id} has the unknown status REINDEXING") == 1
+
+
 def test_deadline_is_kept_over_a_restart_of_the_triggerer(leanix: Any) -> None:
     leanix.stuck_in = "IN_PROGRESS"
     (run_id,) = started()

@@ -408,3 +408,13 @@ def test_an_event_without_a_time_has_that_of_its_id() -> None:
         "t", [{EVENT: {"data": 1, "href": "/spaces/s/things/t/events/e/01EDCEZDTJX50SQTCJST5EW5NX"}}]
     )
     assert read.at.year == 2020
+
+
+def test_an_event_of_the_second_from_which_on_events_are_new_fires_once() -> None:
+    place = watch.Place(NOW, {})
+    event = Event(NOW, "e", "t", "alarm", None)
+    assert place.is_new(event)
+    assert not place.is_new(event._replace(at=NOW - timedelta(seconds=1)))
+    place = place.advance([event], NOW, stays=True)
+    assert not place.is_new(event)
+    assert place.is_new(event._replace(event_id="f"))

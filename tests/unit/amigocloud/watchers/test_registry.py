@@ -1,0 +1,61 @@
+"""Registry of watchers: what all of them need together, and who has unread observations."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_provider.amigocloud.watchers import registry
+from airflow_provider.amigocloud.watchers.registry import WatchRegistry
+
+
+def observed(dataset: int | None = None, needs_list: bool = False, **jobs: Any) -> Any:
+    return SimpleNamespace(dataset=dataset, needs_list=needs_list, jobs=jobs)
+
+
+def test_the_registry_has_what_its_watchers_need_while_they_run() -> None:
+    async def run() -> None:
+        watchers = WatchRegistry()
+        assert (watchers.interval, watchers.datasets, watchers.needs_list, watchers.jobs) == (
+            *(60.0, set(), False, {}),
+        )
+        with watchers.register(observed(5, job1={"a": 1}), 30.0):
+            assert watchers.poll_due.is_set()
+            assert watchers.watcher_added.is_set()
+            with watchers.register(observed(None, True, job2={"b": 2}), 10.0):
+                assert (watchers.interval, watchers.datasets, watchers.needs_list) == (10.0, {5}, True)
+                assert watchers.jobs == {"job1": {"a": 1}, "job2": {"b": 2}}
+            assert (watchers.interval, watchers.needs_list, list(watchers.jobs)) == (30.0, False, ["job1"])
+        assert watchers.datasets == set()
+
+    asyncio.run(run())
+
+
+def test_a_slow_watcher_is_waited_for_until_it_has_read_or_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "MAX_UNREAD", 2)
+
+    async def run() -> None:
+        watchers = WatchRegistry()
+        with watchers.register(observed(), 1.0) as quick:
+            with watchers.register(observed(), 1.0) as slow:
+                for _ in range(3):
+                    watchers.mark_sent()
+                    watchers.mark_read(quick)
+                assert (quick.unread, slow.unread) == (0, 3)
+                watchers.mark_read(quick)
+                assert quick.unread == 0
+                waiting = asyncio.create_task(watchers.wait_for_slow_watchers())
+                for _ in range(5):
+                    await asyncio.sleep(0)
+                assert not waiting.done()
+                watchers.mark_read(slow)
+                await asyncio.wait_for(waiting, 10)
+                watchers.mark_sent()
+                waiting = asyncio.create_task(watchers.wait_for_slow_watchers())
+                await asyncio.sleep(0)
+            await asyncio.wait_for(waiting, 10)
+
+    asyncio.run(run())
