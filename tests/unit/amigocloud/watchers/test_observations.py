@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -175,3 +176,18 @@ def test_an_event_cannot_pass_itself_off_as_another():
     told = received("dataset:style_updated", {"dataset_id": 1, "event": "realtime", "source": "poll"})
     (event,) = fired(ObservedState(["*"], 1), told)
     assert (event["event"], event["source"]) == ("dataset:style_updated", "socket")
+
+
+def test_of_a_state_that_may_be_older_than_the_known_one_only_the_event_is_left():
+    observed = ObservedState(["*"], 1)
+
+    def left(observation, asked, known_at=10.0):
+        return observed.without_old_state(replace(observation, asked=asked), known_at)
+
+    for found in (state("a"), listed(1), realtime("a")):
+        assert left(found, 9.9) is None
+        assert left(found, 10.0) == found
+    assert left(realtime("a", dataset=2), 9.9) == realtime(None, dataset=2)
+    assert left(received(FINISHED, {"dataset_id": 1}, "a"), 9.9) == received(FINISHED, {"dataset_id": 1})
+    missing = MissingJobObservation("j")
+    assert observed.without_old_state(missing, 10.0) is missing
