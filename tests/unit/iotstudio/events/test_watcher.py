@@ -418,3 +418,19 @@ def test_an_event_of_the_second_from_which_on_events_are_new_fires_once() -> Non
     place = place.advance([event], NOW, stays=True)
     assert not place.is_new(event)
     assert place.is_new(event._replace(event_id="f"))
+
+
+@pytest.mark.parametrize("per_second", [1, 40])
+def test_marks_of_any_number_of_seconds_fit_into_an_assets_state(per_second: int) -> None:
+    events = [
+        Event(NOW + timedelta(seconds=number // per_second), f"e{number}", "t", "alarm", None)
+        for number in range(8000)
+    ]
+    place = watch.Place(NOW, {}).advance(events, NOW, stays=True)
+    stored = json.dumps(place.to_json())
+    assert 35_000 < len(stored) < 56_000
+    assert not place.is_new(events[-1])
+    assert not place.is_new(events[0])
+    assert place.after > NOW
+    again = watch.Place.read(json.loads(stored), NOW)
+    assert (again.after, again.seen) == (place.after, place.seen)
