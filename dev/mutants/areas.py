@@ -170,6 +170,7 @@ AREAS = {
             "core/test_triggers.py",
             "iotstudio/events/test_fleet.py",
             "iotstudio/events/test_sensors.py",
+            "iotstudio/events/test_silence.py",
             "iotstudio/events/test_watcher.py",
             "iotstudio/push/test_comparison.py",
             "iotstudio/push/test_watcher.py",

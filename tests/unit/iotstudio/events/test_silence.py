@@ -1,0 +1,59 @@
+"""Silent Things: by the newest value, or by their creation when they have none."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from airflow_provider.iotstudio.events.fleet import Fleet
+from airflow_provider.iotstudio.events.silence import Silence
+from airflow_provider.iotstudio.hooks import IoTStudioHook
+
+HOUR = timedelta(hours=1)
+
+
+def value(ago: timedelta, *properties: str) -> dict[str, Any]:
+    return {"at": (datetime.now(UTC) - ago).isoformat(), "properties": dict.fromkeys(properties, 1)}
+
+
+@pytest.mark.parametrize(
+    ("created_ago", "values", "silent"),
+    [
+        (None, [], True),
+        (HOUR / 2, [], False),
+        (2 * HOUR, [], True),
+        (2 * HOUR, [value(2 * HOUR, "a"), value(HOUR / 2, "a")], False),
+        (HOUR / 2, [value(2 * HOUR, "a")], True),
+        (2 * HOUR, [value(HOUR / 2, "other")], True),
+        (2 * HOUR, None, False),
+    ],
+)
+def test_a_thing_is_silent_when_it_has_reported_nothing_for_some_time(
+    created_ago: timedelta | None, values: list[dict[str, Any]] | None, silent: bool
+) -> None:
+    found = Silence(Fleet(), HOUR.total_seconds(), ["a"])
+    created = created_ago and (datetime.now(UTC) - created_ago).isoformat()
+    assert found._silent([{"uid": "t", "created": created}], [values]) == (["t"] if silent else [])
+
+
+def test_a_thing_that_has_just_reported_is_not_asked_again() -> None:
+    found = Silence(Fleet(), HOUR.total_seconds(), ["a"])
+    things = [{"uid": uid, "created": None, "properties": {"a": {}}} for uid in ("loud", "silent")]
+    asked = found._doubtful(things)
+    assert [thing["uid"] for thing in asked] == ["loud", "silent"]
+    assert found._silent(asked, [[value(HOUR / 2, "a")], [value(2 * HOUR, "a")]]) == ["silent"]
+    assert [thing["uid"] for thing in found._doubtful(things)] == ["silent"]
+
+
+def test_a_filter_on_a_property_of_other_things_is_named(hook: IoTStudioHook) -> None:
+    found = Silence(Fleet(category="Meters", filters={"temperature": "gt:0"}), 60, None)
+    assert found.find(hook) == []
+    (problem,) = found.problems(hook, 1)
+    assert problem.startswith("filters: ")
+    assert "'temperature'" in problem
+    assert problem.endswith("; nothing is silent")
+    everywhere = Silence(Fleet(filters={"temperature": "gt:99999"}), 60, None)
+    assert everywhere.find(hook) == []
+    assert everywhere.problems(hook, 1) == ["no Thing is selected; nothing is silent"]
