@@ -63,6 +63,7 @@ def test_a_row_operator_takes_the_row_arguments_and_templates_them(kind: Any) ->
     task = kind(task_id="t", **required(kind), **ARGUMENTS)
     assert row_arguments(task) == ARGUMENTS
     assert ARGUMENTS.keys() <= {*task.template_fields}
+    assert task.template_fields_renderers.keys() <= {*task.template_fields}
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -128,4 +128,4 @@ def _remove_leftovers(folder: Path, name: str) -> None:
         # In a shared folder, such a name may be a link or a named pipe: neither is followed or waited for.
         with suppress(OSError), os.fdopen(os.open(leftover, _OPEN_FLAGS), "rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            leftover.unlink(missing_ok=True)
+            leftover.unlink()

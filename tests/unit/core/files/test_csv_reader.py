@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider.core.files import csv_reader
+from airflow_provider.core.files.csv_reader import detect_delimiter
 from airflow_provider.core.files.row_operator import RowOperator
 from airflow_provider.core.files.row_source import RowOptions, read_source
 from airflow_provider.errors import InputError
@@ -31,6 +33,7 @@ def rows(tmp_path: Path, data: str | bytes, suffix: str = ".csv", **options: Any
         "id|name\n1|a b\n",
         "\ufeffid,name\r\n1,a b\r\n",
         "sep=;\nid;name\n1;a b\n",
+        "sep=X\r\nidXname\r\n1Xa b\r\n",
         " id , name\u00a0\n1,a b\n",
         "id,name,,\n1,a b,,\n",
         "id,name\n,\n1,a b\n\n",
@@ -53,11 +56,28 @@ def test_another_encoding_is_refused_with_the_argument_that_helps(tmp_path: Path
     assert rows(tmp_path, data, encoding=codec) == [{"id": "1", "name": "Müller"}]
 
 
+def test_a_byte_that_the_given_encoding_does_not_have_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="byte 0xfc is not ascii; pass the encoding that the file was"):
+        rows(tmp_path, "id;name\n1;Müller\n".encode("cp1252"), encoding="ascii")
+
+
+def test_a_line_may_be_too_long_and_a_file_may_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_reader, "_MAX_LINE", 20_000)
+    assert len(rows(tmp_path, "id,name\n" + "1,short\n" * 9000)) == 9000
+    assert rows(tmp_path, f"id,name\n1,{'x' * 19_000}\n")
+    with pytest.raises(InputError, match="has a line of more than"):
+        rows(tmp_path, f"id,name\n1,{'x' * 40_000}\n")
+
+
 def test_delimiters_that_both_fit_are_refused_until_one_is_named(tmp_path: Path) -> None:
     text = "id,a;b\n1,2;3\n"
     with pytest.raises(InputError, match="csv_delimiter"):
         rows(tmp_path, text)
     assert rows(tmp_path, text, csv_delimiter=";") == [{"id,a": "1,2", "b": "3"}]
+
+
+def test_the_delimiter_of_a_text_that_is_no_csv_is_that_of_its_header() -> None:
+    assert detect_delimiter("a;b;c,d\r1;2;3", "f.csv") == ";"
 
 
 @pytest.mark.parametrize(

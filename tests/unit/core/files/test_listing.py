@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from airflow_provider.core.files.listing import Listing, find_files
+from airflow_provider.core.files.paths.folder import Folder
 from airflow_provider.errors import InputError
 
 ROW = b'{"id": "a"}\n'
@@ -141,13 +143,42 @@ def test_names_with_unusual_characters_are_found_and_opened(store: Any) -> None:
             assert opened.read() == ROW
 
 
+def test_hidden_folders_are_found_by_a_pattern_that_names_them(store: Any) -> None:
+    put, root = store
+    for folder in ("_old", ".older", "new"):
+        put(f"{folder}/a.jsonl")
+    assert names(f"{root}*/*.jsonl") == ["new/a.jsonl"]
+    assert names(f"{root}_o*/*.jsonl") == ["_old/a.jsonl"]
+    assert names(f"{root}.o*/*.jsonl") == [".older/a.jsonl"]
+
+
+def test_objects_that_stand_for_folders_are_no_files() -> None:
+    listed = {
+        "twin/in/": {"type": "file", "size": 0, "name": "twin/in/"},
+        "twin/in/a/": {"type": "file", "size": 0, "name": "twin/in/a/"},
+        "twin/in/a": {"type": "directory", "size": 0, "name": "twin/in/a"},
+        "twin/in/a/b.csv": {"type": "file", "size": 3, "name": "twin/in/a/b.csv"},
+    }
+    folder = Folder.__new__(Folder)
+    folder.storage = SimpleNamespace(find=lambda *_, detail: listed)
+    folder._root = "twin/in"
+    assert [(found.name, found.bytes) for found in folder._flat_files("")] == [("a/b.csv", 3)]
+
+
+def test_a_file_is_no_folder_whatever_its_name(store: Any) -> None:
+    put, root = store
+    put("X.jsonlX")
+    assert problems(f"{root}X.jsonlX/*") == [f"no file matches '{root}X.jsonlX/*'"]
+
+
 def test_no_match_says_what_was_looked_for(store: Any) -> None:
     put, root = store
     put("_hidden.jsonl")
     put("x.csv")
     assert problems(f"{root}part-*.jsonl") == [f"no file matches '{root}part-*.jsonl'"]
     assert problems(f"{root}none/") == [f"there is no file in the folder '{root}none/'"]
-    assert "skipped (1 here)" in problems(f"{root}*.jsonl")[0]
+    hidden = "files whose names begin with '_' or '.' are skipped (1 here)"
+    assert problems(f"{root}*.jsonl") == [f"no file matches '{root}*.jsonl'; {hidden}"]
     assert problems(f"{root}none.jsonl") == [f"there is no file '{root}none.jsonl'"]
 
 
