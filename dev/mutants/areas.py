@@ -116,6 +116,7 @@ AREAS = {
             "amigocloud/export/test_failures.py",
             "amigocloud/export/test_key_order.py",
             "amigocloud/export/test_keyset.py",
+            "amigocloud/export/test_parts.py",
             "amigocloud/export/test_readers.py",
             "amigocloud/test_hooks.py",
             "amigocloud/test_pagination.py",
