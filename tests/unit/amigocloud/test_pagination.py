@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from msgspec import DecodeError, Raw
 
+from airflow_provider.amigocloud.conditions import QueryIsTrue
 from airflow_provider.amigocloud.pagination import (
     MAX_EMPTY_PAGES,
     AsyncCursor,
@@ -292,3 +294,29 @@ def test_an_event_loop_has_the_same_cursor() -> None:
         return [item async for item in AsyncCursor(asend, CALL)]
 
     assert asyncio.run(items()) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("integer", "bigint", "float", "number", "real", "numeric", "double", "double precision"),
+        *(f"unknown({oid})" for oid in (20, 21, 23, 700, 701, 1700)),
+    ],
+)
+def test_a_number_that_comes_as_a_text_is_a_number_whatever_its_type(kind: str) -> None:
+    def page(text: str) -> Page:
+        return Page([Raw(json.dumps({"a": text}).encode())], columns=[Column("a", kind)])
+
+    assert QueryIsTrue("SELECT 1").evaluate(page("0.0")) is None
+    assert QueryIsTrue("SELECT 1").evaluate(page("0.1")) == {"value": "0.1"}
+
+
+@pytest.mark.parametrize("kind", ["boolean", "unknown(16)"])
+def test_a_boolean_that_comes_as_a_text_is_one(kind: str) -> None:
+    def evaluated(text: str, kind: str) -> Any:
+        rows = [Raw(json.dumps({"a": text}).encode())]
+        return QueryIsTrue("SELECT 1").evaluate(Page(rows, columns=[Column("a", kind)]))
+
+    assert [evaluated(text, kind) for text in ("f", " False", "")] == [None] * 3
+    assert evaluated("t", kind) == {"value": "t"}
+    assert evaluated("f", "string") == {"value": "f"}

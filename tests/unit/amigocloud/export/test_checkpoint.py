@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -11,13 +13,16 @@ import pytest
 from airflow.sdk import ObjectStoragePath
 from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFileSystem
+from msgspec import Raw
 
 from airflow_provider.amigocloud.export import checkpoint
 from airflow_provider.amigocloud.export.export import RowCounter
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
+from airflow_provider.amigocloud.pagination import Column, Page
 from airflow_provider.core.redaction import encodings
 from airflow_provider.errors import IncompleteExportError, RequestRejectedError, ServerError
 from airflow_provider.sandbox.amigocloud import seed
+from tests.support.state_store import FakeStateStore
 from tests.support.task_runner import TaskRunner
 from tests.unit.amigocloud.export.test_export import lines, ordered, truth
 
@@ -351,3 +356,50 @@ def test_what_is_remembered_is_small_and_holds_no_rows(sandbox, tmp_path, kill_a
     text = json.dumps(task.store)
     assert len(text) < 2000
     assert seed.USER_TOKEN not in text
+
+
+def test_a_compressed_part_that_is_damaged_in_any_way_is_an_incomplete_export() -> None:
+    whole = gzip.compress(b'{"a": 1}\n' * 100)
+    assert checkpoint._unpacked(whole) == b'{"a": 1}\n' * 100
+    middle = len(whole) // 2
+    flipped = whole[:middle] + bytes([whole[middle] ^ 255]) + whole[middle + 1 :]
+    for damaged in (b"rows", whole[:-5], whole[:20], flipped):
+        with pytest.raises(IncompleteExportError, match="a saved part of the export is damaged"):
+            checkpoint._unpacked(damaged)
+
+
+@pytest.mark.parametrize("folder", ["", "memory://bucket/checkpoints"])
+def test_saved_pages_are_replayed_as_the_first_page_described_them(tmp_path, monkeypatch, folder):
+    attach("memory", fs=MemoryFileSystem())
+    monkeypatch.setattr(checkpoint, "PART_ROWS", 2)
+    store, log = FakeStateStore(), logging.getLogger("checkpoint")
+    path = f"{folder or tmp_path}/a.jsonl"
+    columns, at = [Column("k", "integer")], datetime(2026, 3, 1, tzinfo=UTC)
+    pages = [
+        Page([Raw(b'{"k":%d}' % number)], None, 5, 1, columns, None, at + number * timedelta(minutes=1))
+        for number in range(5)
+    ]
+    first = checkpoint.Checkpoint(store, path, {"a": 1}, log)
+    assert first.saved is None
+    assert list(first.record(iter(pages), "state", lambda page: page.decoded()[-1]["k"])) == pages
+
+    again = checkpoint.Checkpoint(store, path, {"a": 1}, log)
+    assert again.saved
+    assert (again.saved.rows, again.saved.parts, again.saved.resume_point) == (4, 2, 3)
+    found = list(again.replay())
+    assert [page.decoded() for page in found] == [[{"k": 0}, {"k": 1}], [{"k": 2}, {"k": 3}]]
+    assert {(page.count, page.limit, page.served_at) for page in found} == {(5, 1, at)}
+    assert all(page.columns == columns for page in found)
+    again.discard_unless("state", "")
+    assert again.saved
+    again.discard_unless("other", "the dataset has changed")
+    assert again.saved is None
+    assert checkpoint.Checkpoint(store, path, {"a": 1}, log).saved is None
+
+
+def test_rows_that_are_read_at_once_are_not_saved():
+    pages = [Page([Raw(b"{}")], None, 1), Page([])]
+    unsaved = checkpoint.NoCheckpoint()
+    assert list(unsaved.replay()) == []
+    assert list(unsaved.record(iter(pages), "state", lambda _: 1)) == pages
+    assert unsaved.saved is None

@@ -29,7 +29,7 @@ from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
 from airflow_provider.amigocloud.pagination import Column, Page
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.http.reply import Reply
-from airflow_provider.errors import InputError
+from airflow_provider.errors import InputError, RequestRejectedError
 from airflow_provider.sandbox.amigocloud import seed
 
 MANY_IDS = [hashlib.md5(str(n).encode()).hexdigest() for n in range(21_000)]
@@ -197,6 +197,8 @@ def test_one_at_a_time_costs_one_request_a_page_and_none_counts_the_rest_again()
 def test_a_smaller_clamp_than_asked_for_is_noticed():
     table = Table(RANDOM_IDS, clamp=30)
     assert table.read(4, page_size=1000) == sorted(RANDOM_IDS)
+    ranges = sum('"k" >= ' in sql for sql in table.queries)
+    assert ranges >= 60  # of a page each, so that they are read at the same time
 
 
 def test_cuts_follow_each_other_without_a_gap():
@@ -433,3 +435,28 @@ def test_cuts_of_uuids_are_whole_uuids() -> None:
 
 def test_counts_that_some_services_send_as_text_are_read() -> None:
     assert [read_count(value) for value in (5, "5", 5.0, None, "many", True)] == [5, 5, 5, None, None, None]
+
+
+@pytest.mark.parametrize("status", [400, 403])
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_a_page_that_is_refused_later_on_ends_the_reading(status: int, concurrency: int) -> None:
+    class Refusing(Table):
+        def send(self, call: Call[Any]) -> Any:
+            if len(self.queries) >= 3:
+                raise RequestRejectedError(status, "", "no more")
+            return super().send(call)
+
+    read = 0
+    with pytest.raises(RequestRejectedError, match="no more"):
+        for page in Refusing(list(range(1000))).reader(concurrency).pages({}, None):
+            read += len(page.rows)
+    assert 0 < read < 1000
+
+
+def test_a_key_that_the_service_rounds_is_refused() -> None:
+    reader, rows = Table([1]).reader(1), [msgspec.Raw(b'{"k":0.3}'), msgspec.Raw(b'{"k":0.4}')]
+    assert reader._read_keys(Page(rows), Decimal("0.2")).last == Decimal("0.4")
+    with pytest.raises(
+        InputError, match=r"'k' is rounded in the service's replies: after the row with '0.3'"
+    ):
+        reader._read_keys(Page(rows), Decimal("0.3"))
