@@ -333,3 +333,32 @@ def test_a_name_that_is_given_twice_is_explained() -> None:
     (read,) = read_desired_rows([{"externalId": "1", "name": "a", "name@en": "b"}])
     set_languages([read], "en", ["en", "da"])
     assert read.problems == ["'name@en' is given twice; without a language, it is in the base language"]
+
+
+def test_an_index_that_is_no_number_may_stay_as_it_is(unlimited_service: MapsIndoorsService) -> None:
+    floor = by_external_id(unlimited_service)["A-1"]
+    put(unlimited_service, {**floor, "baseTypeProperties": {"name": "1", "administrativeid": "EG"}})
+    assert sync([{"externalId": "A-1", "administrativeid": "EG"}])["unchanged"] == 1
+    for known in ({"name": "1"}, {"name": "1", "administrativeid": "10"}):
+        put(unlimited_service, {**floor, "baseTypeProperties": known})
+        with pytest.raises(InputError, match="administrativeid, a floor's index, must be a whole number"):
+            sync([{"externalId": "A-1", "administrativeid": "EG"}])
+
+
+def test_the_bit_of_the_status_that_shows_an_object_is_set_and_cleared_alone(
+    unlimited_service: MapsIndoorsService, tmp_path: Path
+) -> None:
+    found = by_external_id(unlimited_service)
+    statuses = {"A-0-01": 3, "A-0-02": 1, "A-0-03": 2, "A-0-04": 2}
+    put(unlimited_service, *({**found[key], "status": status} for key, status in statuses.items()))
+    ids = [found[key]["id"] for key in statuses]
+    others = [{"id": one["id"]} for one in unlimited_service.campus.geodata.values() if one["id"] not in ids]
+    path = tmp_path / "plan.json"
+    rows = [*others, {"id": found["A-0-04"]["id"]}]
+    sync(rows, match_on="id", mode="plan", plan_output=str(path), missing="deactivate")
+    changes = json.loads(path.read_text())["changes"]
+    assert {change["id"]: change["fields"] for change in changes if change["id"] in ids} == {
+        found["A-0-01"]["id"]: {"status": [3, 2]},
+        found["A-0-02"]["id"]: {"status": [1, 0]},
+        found["A-0-04"]["id"]: {"status": [2, 3]},
+    }
