@@ -55,6 +55,16 @@ def test_parameters_are_passed_to_the_driver_and_percent_signs_need_no_escape_wi
     assert read("SELECT id FROM t WHERE name LIKE '%50%'") == [["id"], [2]]
 
 
+def test_settings_of_a_connection_change_no_value(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    import mysql.connector
+
+    def get_conn(hook: Any) -> Any:
+        return mysql.connector.connect(**hook._access, raw=True, buffered=True)
+
+    monkeypatch.setattr(mariadb.MySqlConnectorHook, "get_conn", get_conn)
+    assert read("SELECT id, name FROM t WHERE id = 1") == [["id", "name"], [1, "a"]]
+
+
 @pytest.mark.parametrize(
     ("sql", "value"),
     [
