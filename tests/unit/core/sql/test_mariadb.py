@@ -96,6 +96,23 @@ def test_a_query_changes_nothing(store: Database, read: Read, sql: str) -> None:
     assert store.query("SELECT count(*) FROM t") == [(3,)]
 
 
+def test_a_transaction_that_a_hook_has_begun_is_rolled_back(
+    store: Database, read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def beginning(connect: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def get_conn(hook: Any) -> Any:
+            connection = connect(hook)
+            connection.cursor().execute("INSERT INTO t VALUES (7, 'x')")
+            return connection
+
+        return get_conn
+
+    for kind in mariadb.HOOKS.values():
+        monkeypatch.setattr(kind, "get_conn", beginning(kind.get_conn))
+    assert read("SELECT id FROM t WHERE id = 7") == [["id"]]
+    assert store.query("SELECT count(*) FROM t") == [(3,)]
+
+
 def test_a_wrong_statement_names_the_mistake(read: Read) -> None:
     with pytest.raises(InputError, match="nowhere"):
         read("SELECT 1 FROM nowhere")
