@@ -10,6 +10,7 @@ import pytest
 from airflow_provider.iotstudio.events.fleet import Fleet
 from airflow_provider.iotstudio.events.silence import Silence
 from airflow_provider.iotstudio.hooks import IoTStudioHook
+from tests.unit.iotstudio.conftest import THING
 
 HOUR = timedelta(hours=1)
 
@@ -57,3 +58,21 @@ def test_a_filter_on_a_property_of_other_things_is_named(hook: IoTStudioHook) ->
     everywhere = Silence(Fleet(filters={"temperature": "gt:99999"}), 60, None)
     assert everywhere.find(hook) == []
     assert everywhere.problems(hook, 1) == ["no Thing is selected; nothing is silent"]
+
+
+@pytest.mark.parametrize(
+    ("properties", "asked"), [(["temperature"], "temperature"), (["temperature", "x"], None)]
+)
+def test_the_service_is_asked_for_the_only_property_that_counts(
+    hook: IoTStudioHook, monkeypatch: pytest.MonkeyPatch, properties: list[str], asked: str | None
+) -> None:
+    names: list[str | None] = []
+    real = IoTStudioHook.last_values
+
+    def last_values(hook: IoTStudioHook, *given: Any, name: str | None = None) -> Any:
+        names.append(name)
+        return real(hook, *given, name=name)
+
+    monkeypatch.setattr(IoTStudioHook, "last_values", last_values)
+    Silence(Fleet((THING,)), 60, properties).find(hook)
+    assert names == [asked]
