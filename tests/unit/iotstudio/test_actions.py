@@ -381,8 +381,9 @@ async def test_a_condition_ends_a_deferred_action(service: IoTStudioService, ret
         with pytest.raises(TaskDeferred) as deferred:
             operator(deferrable=True, **arguments).execute(context(store, number))
     _, kwargs = deferred.value.trigger.serialize()
-    position(service, 20)
     trigger = IoTStudioActionTrigger(**json.loads(json.dumps(kwargs)))
+    assert await trigger.poll() is None
+    position(service, 20)
     (event,) = [event.payload async for event in trigger.run()]
     result = operator(**arguments).execute_complete(context(store), json.loads(json.dumps(event)))
     assert result == {"action_id": requested(service)[0].uid, "status": "pending", "output": None}
