@@ -184,3 +184,22 @@ def test_a_task_is_known_by_dag_task_run_and_map_index() -> None:
     assert task_identity({"ti": ti}) == ("d", "t", "r", "3")
     assert len(fingerprint({"a": 1})) == 16
     assert without_expiry() == {} or list(without_expiry()) == ["retention"]
+
+
+def test_a_known_work_has_no_earlier_one_and_the_first_generation_is_zero() -> None:
+    store = FakeStateStore()
+    first = open_(store)
+    assert (first.generation, first.remote_id, first.earlier_id) == (0, None, None)
+    first.intend()
+    first.created("run")
+    again = open_(store)
+    assert (again.generation, again.remote_id, again.earlier_id) == (0, "run", None)
+    changed = open_(store, request=2)
+    assert (changed.generation, changed.remote_id, changed.earlier_id) == (1, None, "run")
+
+
+def test_a_damaged_generation_counts_as_none() -> None:
+    store = FakeStateStore()
+    open_(store).intend()
+    store.set("submission", {**store.get("submission"), "generation": "x"})
+    assert open_(store, request=2).generation == 0
