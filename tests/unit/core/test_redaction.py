@@ -91,6 +91,12 @@ def test_a_token_that_was_not_received_yet_is_redacted_by_its_name() -> None:
     assert Redactor().redact_value([TOKEN_REPLY]) == [{**TOKEN_REPLY, "access_token": "***"}]
 
 
+@pytest.mark.parametrize("name", ["access_token", "refresh_token", "id_token", "client_secret", "ID_TOKEN"])
+def test_a_member_with_a_credential_is_redacted_by_its_name(name: str) -> None:
+    assert Redactor().redact_value({name: "a+b%c", "x": "y"}) == {name: "***", "x": "y"}
+    assert Redactor().redact(f'{{"{name}": "a+b%c"}}') == f'{{"{name}": "***"}}'
+
+
 def test_other_members_keep_their_values() -> None:
     value = {"access_token": None, "detail": {"password": "is missing"}}
     assert Redactor().redact_value(value) == value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ from anyio._backends._asyncio import CancelScope
 from airflow_provider.core.http import async_transport
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.limits.semaphore import Permit
+from airflow_provider.errors import ProviderError
 
 READ = Call[Any]("GET", "open/thing")
 
@@ -44,6 +46,30 @@ async def test_a_time_limit_around_a_call_is_still_a_time_limit(echo: Any, conne
         async with asyncio.timeout(0.05):
             await connect().asend(READ)
     assert await connect().asend(READ)
+
+
+async def test_a_body_without_end_is_read_up_to_the_limit_only(connect: Any) -> None:
+    sent, ended = 0, asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\n\r\n")
+        with suppress(ConnectionError):
+            while sent < 1 << 30:
+                writer.write(b"x" * 65_536)
+                await writer.drain()
+                sent += 65_536
+        ended.set()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    hook = connect(host=f"http://127.0.0.1:{port}")
+    with pytest.raises(ProviderError):
+        await hook.asend(Call[Any]("GET", "open/thing", authenticated=False))
+    await asyncio.wait_for(ended.wait(), 60)
+    server.close()
+    assert sent < 1 << 27
 
 
 # -- what a cancelled call leaves behind -----------------------------------------------------------

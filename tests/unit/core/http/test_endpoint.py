@@ -106,6 +106,14 @@ def test_no_error_quotes_a_secret_of_the_reply(endpoint: Endpoint) -> None:
     assert str(outcome.error).endswith("got no response: broke ***")
 
 
+@pytest.mark.parametrize("body", [b"", b"words", b'"a text"', b'["a text"]', b"7"])
+def test_nothing_is_quoted_of_a_refused_token_request_but_an_object_or_a_page(
+    endpoint: Endpoint, body: bytes
+) -> None:
+    assert endpoint._read_token_error(Reply(400, {}, body)) == ("", "")
+    assert "denied" in endpoint._read_token_error(Reply(400, {}, b'{"error": "denied"}'))
+
+
 def test_a_token_is_renewed_for_an_error_of_the_service_only(endpoint: Endpoint) -> None:
     refused = Outcome(OutcomeKind.TOKEN_EXPIRED, error=errors.AuthenticationError(401))
     lost = Outcome(OutcomeKind.TRANSIENT, error=errors.TransportError("x"))

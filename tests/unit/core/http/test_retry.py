@@ -326,6 +326,14 @@ def test_a_web_page_in_place_of_a_reply_is_permanent_or_ambiguous() -> None:
     assert outcome_of(WRITE.with_reader(read_nothing), 200, b"{}").kind is OutcomeKind.DONE
 
 
+@pytest.mark.parametrize("title", ['oken": "abc', "{abc"])
+def test_what_looks_like_json_is_not_quoted_as_the_title_of_a_page_in_place_of_a_token(title: str) -> None:
+    page = f"<html><title>{title}</title></html>".encode()
+    assert "abc" in str(outcome_of(READ, 200, page).error).lower()
+    outcome = outcome_of(Call[Any]("POST", "token", authenticated=False, repeatable=True), 200, page)
+    assert "a web page instead of the API's reply" in str(outcome.error)
+
+
 def test_a_reader_s_own_error_has_the_service_s_message_unless_it_has_one() -> None:
     def refuse(error: Exception) -> Any:
         def read(_: Reply) -> None:
