@@ -64,8 +64,8 @@ test: lint audit $(FULL)
 ifdef IN_ORDER
 newest: | types
 contract: | newest
-floor: | contract
 browser: | system
+floor: | browser
 GIVE_WAY := nice -n 5
 endif
 

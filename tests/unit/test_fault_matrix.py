@@ -19,7 +19,7 @@ from tests.fault_matrix.faults import BAD, FAULTS, HOOKS, connected
 from tests.fault_matrix.page import INTRODUCTION, METHODS, PAGE, Cells, table
 from tests.support import every_task
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 NO_REQUEST = {
     "add_callback",

@@ -19,7 +19,7 @@ from tests.support.canary_secrets import break_everything, leaks, plant
 from tests.support.text_layers import layers, rows
 
 # All tasks run in one test: minutes on a busy machine.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(600)]
 
 
 @pytest.fixture

@@ -298,6 +298,7 @@ def test_ids_of_checks_are_unique() -> None:
     assert len({check.group[0] for check in SERVICES["leanix"].checks}) == 1
 
 
+@pytest.mark.long
 @pytest.mark.both_engines
 @pytest.mark.one_engine("postgresql", "the embedded engine is that of the other tests")
 def test_a_real_database_is_as_assumed_but_for_its_order_of_texts(sandbox: Sandbox) -> None:

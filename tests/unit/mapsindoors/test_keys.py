@@ -185,6 +185,7 @@ def test_two_spellings_on_an_object_are_reported_when_a_row_has_the_key(
     assert after == {**room["properties"], **both, "name@en": "X"}
 
 
+@pytest.mark.long
 @settings(
     max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

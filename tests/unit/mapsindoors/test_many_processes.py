@@ -15,7 +15,7 @@ from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from dev.redis_server import RedisServer
 from tests.support.many_processes import Done, fairness, run_processes
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 @pytest.fixture

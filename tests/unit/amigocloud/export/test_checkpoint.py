@@ -97,6 +97,7 @@ def test_a_retry_reads_only_the_missing_rows(sandbox, tmp_path, kill_after, rows
     assert "amigocloud_export_parts" not in task.store
 
 
+@pytest.mark.long
 def test_an_export_may_be_killed_repeatedly(sandbox, tmp_path, kill_after):
     task, path, expected = TaskRunner(), tmp_path / "assets.parquet", ordered(truth(sandbox))
     for rows in (700, 1300, 2100, 2900):

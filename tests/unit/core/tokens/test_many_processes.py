@@ -41,6 +41,7 @@ def token_requests(sandbox: Sandbox, kind: str) -> int:
     return sandbox.counters.total(TOKEN_PATHS[kind].rstrip("$"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", list(HOOKS))
 def test_twenty_processes_request_one_token(sandbox: Sandbox, kind: str, tasks: Forker) -> None:
     sandbox.mapsindoors.rate_limit = None

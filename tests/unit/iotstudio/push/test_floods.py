@@ -176,6 +176,7 @@ async def test_a_value_that_does_not_fit_is_found_also_when_it_comes_during_the_
     assert (len(watched.polls), watched.asked) == (1 + polls, [])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("value", "dropped"), [(HOT, COLD), (COLD, HOT)])
 async def test_a_value_is_news_when_another_one_was_dropped_meanwhile(
     watched: Watched, monkeypatch: pytest.MonkeyPatch, value: Any, dropped: Any

@@ -7,7 +7,7 @@ import pytest
 from airflow_provider.sandbox.server import Sandbox
 from tests.benchmarks.leanix_memory import measure
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 @pytest.mark.parametrize(

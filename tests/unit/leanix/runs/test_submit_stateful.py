@@ -220,6 +220,7 @@ def quick_waits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     return
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.usefixtures("quick_waits")
 def test_any_order_of_faults_never_makes_two_live_runs(sandbox: Sandbox) -> None:

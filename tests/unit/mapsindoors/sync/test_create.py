@@ -108,6 +108,7 @@ def test_a_service_that_starts_to_write_parts_of_refused_batches_makes_nothing_t
     assert made(unlimited_service) == sorted(f"D-{n}" for n in range(30) if n not in bad)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @settings(
     max_examples=examples(40),

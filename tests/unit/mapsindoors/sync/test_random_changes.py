@@ -69,6 +69,7 @@ FAULTS = st.lists(
 )
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @settings(
     max_examples=examples(30),
