@@ -16,9 +16,8 @@ UV_VERSION := 0.13.9
 
 BIN := .venv/bin
 INSTALL := $(BIN)/uv pip install --quiet
-# Tests wait for servers, processes and clocks: two processes leave half of two processors idle. Each one more collects
-# all tests, and two parts of `make test` run at a time.
-TESTS := -n 3 --dist worksteal
+# Tests wait for servers, processes and clocks: two or three processes leave half of two processors idle.
+TESTS := -n 4 --dist worksteal
 READY := .venv/.ready
 FULL := .venv/.full
 FLOOR := .venv-floor/.ready
