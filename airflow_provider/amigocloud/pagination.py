@@ -294,10 +294,10 @@ class AsyncCursor(AsyncIterator[Any]):
     """
 
     def __init__(self, asend: Callable[[Call[Any]], Awaitable[Any]], call: Call[Any]) -> None:
-        self._asend = asend
-        self._following: Call[Any] | None = call
         from airflow_provider.core.http.circles import Circle
 
+        self._asend = asend
+        self._following: Call[Any] | None = call
         self._circle, self._is_circular = Circle(_location(call)), False
         self._items: list[Any] = []
         self._at = 0

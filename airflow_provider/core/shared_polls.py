@@ -1,6 +1,7 @@
 """Shared polls: triggers of one process share the results of equal requests.
 
-The triggers that wait for a result continue in groups: thousands at once would stop the event loop for all.
+An import that many triggers need is such a request, too. The triggers that wait for a result continue in
+groups: thousands at once would stop the event loop for all.
 """
 
 from __future__ import annotations

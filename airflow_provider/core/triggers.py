@@ -46,13 +46,13 @@ class PollTrigger(BaseTrigger):
     :param poll_interval: maximum seconds between two polls; the first intervals are shorter.
     """
 
+    late_modules: ClassVar[tuple[str, ...]] = ()
+    """Modules that a poll needs; they are imported before the first one, aside of the event loop."""
+
     def __init__(self, *, deadline: float, poll_interval: float) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.deadline = deadline
         self.poll_interval = poll_interval
-
-    late_modules: ClassVar[tuple[str, ...]] = ()
-    """Modules that a poll needs; they are imported before the first one, aside of the event loop."""
 
     @abstractmethod
     async def poll(self) -> dict[str, Any] | None:

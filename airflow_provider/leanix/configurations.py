@@ -160,10 +160,8 @@ def _read_file(path: str, label: str) -> Any:
             raise InputError(f"cannot be read: {error}", label) from None
         except InputError:
             raise
-        except (
-            ValueError,
-            RecursionError,
-        ) as error:  # Digits by thousands are no JSONDecodeError.
+        except (ValueError, RecursionError) as error:
+            # A number of thousands of digits is no JSONDecodeError.
             raise InputError(f"is not JSON: {error}", label) from None
 
 

@@ -183,9 +183,7 @@ def test_a_retry_over_several_blocks_writes_what_differs(
 def test_a_block_that_cannot_be_read_back_does_not_keep_the_others_from_being_written(
     service: IoTStudioService, sandbox: Sandbox
 ) -> None:
-    rows = [
-        {"thing_id": row["thing_id"], "properties": {"setpoint": 18.5}} for row in sensor_rows(service, 50)
-    ]
+    rows = sensor_rows(service, 50)
     refused = sandbox.faults.add("status", method="GET", status=403, after=1, times=None)
     with pytest.raises(ProviderError) as caught:
         write(writes=rows)
@@ -199,9 +197,7 @@ def test_a_block_that_cannot_be_read_back_does_not_keep_the_others_from_being_wr
 def test_rows_whose_current_values_cannot_be_read_are_named_as_not_sent(
     service: IoTStudioService, sandbox: Sandbox
 ) -> None:
-    rows = [
-        {"thing_id": row["thing_id"], "properties": {"setpoint": 18.5}} for row in sensor_rows(service, 70)
-    ]
+    rows = sensor_rows(service, 70)
     refused = sandbox.faults.add("status", method="GET", status=403, after=2, times=None)
     said = "50 rows, from 21 to 70: not sent, because the current values could not be read: "
     with pytest.raises(PartialWriteError, match=said) as caught:
