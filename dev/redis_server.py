@@ -82,7 +82,7 @@ class RedisServer:
         return Started.of(self._process.pid) if self._process else None
 
     def start(self) -> None:
-        """Start the server, and wait until it accepts connections.
+        """Start the server, and wait until it answers.
 
         :raises NoRedisServerError: when there is none.
         """
@@ -96,17 +96,21 @@ class RedisServer:
                 command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         deadline = time.monotonic() + START_SECONDS
-        while not self._accepts():
+        while not self._answers():
             if time.monotonic() > deadline or self._process.poll() is not None:
                 self.stop()
                 text = (self.folder / "redis.log").read_text()
                 raise NoRedisServerError(f"redis-server does not start: {text[-500:]}")
             time.sleep(0.02)
 
-    def _accepts(self) -> bool:
-        with socket.socket() as probe:
-            probe.settimeout(1)
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+    def _answers(self) -> bool:
+        """Return whether it answers: it accepts connections before it opens its other socket."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as probe:
+                probe.sendall(b"PING\r\n")
+                return bool(probe.recv(1))
+        except OSError:
+            return False
 
     def stop(self) -> None:
         """Stop the server by its process id; its data is gone."""
