@@ -4,8 +4,8 @@
 # make setup  build .venv, the environment to work in; make clean removes everything that was built
 # make docs   build the documentation's site into build/site, strictly
 # make check  lint, types, and the tests that matter for what has changed
-# make test   lint, types and all tests; also one by one: lint types audit browser unit contract newest floor system
-# make test-long  the long form of the tests; make soak  a day in two hours; make bench  the comparison in docs
+# make test   lint, types and the tests; also one by one: lint types audit browser unit contract newest floor system
+# make test-long  all cases of all tests, in their long form; make soak  a day in two hours; make bench  the table in docs
 # make fuzz   coverage-guided fuzzing, ten minutes a target (SECONDS=60 TARGET=ldif for less)
 # make stalls  the unit tests while their processes stand still at random: RUNS=20 finds those that need a fast machine
 # make mutants  change the code in small ways, and see whether a test fails: docs/mutants.md (hours; AREA=, SAMPLE=)
@@ -18,6 +18,8 @@ BIN := .venv/bin
 INSTALL := $(BIN)/uv pip install --quiet
 # Tests wait for servers, processes and clocks: two or three processes leave half of two processors idle.
 TESTS := -n 4 --dist worksteal
+# `make test` runs each test, with so many of its cases at most; CASES=0 runs all. What it leaves out is printed.
+CASES ?= 3
 READY := .venv/.ready
 FULL := .venv/.full
 FLOOR := .venv-floor/.ready
@@ -93,15 +95,15 @@ contract: $(READY)
 
 # All tests on the newest pair of versions; on the oldest one those that may depend on versions, by what they import.
 newest: $(NEWEST)
-	@$(call with,newest,Airflow 3.3.2 on Python 3.13,,$(BIN)/pytest $(TESTS))
+	@$(call with,newest,Airflow 3.3.2 on Python 3.13,--cases $(CASES),$(BIN)/pytest $(TESTS))
 
 floor: $(FLOOR)
 	@$(call with,floor,Airflow 3.1.8 on Python 3.11,--floor,true)
 
 # What needs the extras docs and release: pages in a real browser, the site (built as strictly as by `make docs`), the
-# reference, parts of a release; and the tutorial, followed in an empty environment.
+# reference, parts of a release.
 browser: $(FULL)
-	$(GIVE_WAY) $(BIN)/pytest --timeout 900 -n 2 --dist worksteal tests/tutorial tests/browser
+	$(GIVE_WAY) $(BIN)/pytest --timeout 900 -n 2 --dist worksteal --cases $(CASES) tests/browser
 
 system: $(FULL)
 	$(BIN)/pytest --timeout 1500 tests/system
@@ -111,13 +113,15 @@ pictures: $(FULL)
 	WRITE_PICTURES=1 $(BIN)/pytest --timeout 1500 tests/system/test_ui.py
 	$(BIN)/python -m tests.film
 
-# The long form of `make test`. Fifty rounds take a quarter of an hour; CRASH_SEED repeats the moments of the kills.
+# The long form of `make test`: all cases on both pairs, combinations and examples that the short form leaves out, and the
+# tutorial in an empty environment. Fifty rounds take a quarter of an hour; CRASH_SEED repeats the moments of the kills.
 test-long: export CRASH_ROUNDS ?= 50
 test-long: export FAULT_MATRIX_LONG ?= 1
 test-long: export HYPOTHESIS_PROFILE ?= long
-test-long: $(READY) $(FLOOR)
-	$(BIN)/pytest --timeout 3600 $(TESTS)
+test-long: $(FULL) $(FLOOR) $(NEWEST)
+	@$(call with,newest,all cases on Airflow 3.3.2 and Python 3.13,--timeout 3600,$(BIN)/pytest $(TESTS))
 	@$(call with,floor,all cases on Airflow 3.1.8 and Python 3.11,--timeout 3600 -m 'not slow',true)
+	$(BIN)/pytest --timeout 900 -n 2 --dist worksteal tests/browser tests/tutorial
 	$(BIN)/pytest --timeout 7200 -s tests/system/test_crash.py
 
 # A day of the services in two hours, docs/soak.md. SOAK_MINUTES=10 for a short form; SOAK_SEED repeats the moments.

@@ -58,8 +58,13 @@ def mirror(path: Path) -> Path:
 
 def imports(path: Path) -> set[str]:
     """Return the names of modules that a file imports, also within functions; names in them count, too."""
+    return imports_of(ast.walk(ast.parse(path.read_text())))
+
+
+def imports_of(nodes: Iterable[ast.AST]) -> set[str]:
+    """Return the names of modules that nodes of a file import; names in them count, too."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes:
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:

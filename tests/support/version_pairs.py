@@ -5,6 +5,8 @@ The rule is computed, and what it leaves out is printed:
 - A test is left out when neither its module, nor a ``conftest.py`` whose fixtures it uses, nor what these
   import of the repository, directly or not, imports Airflow or a library whose version differs between the
   pairs. The sandbox does not count: its own tests run on one pair, and nearly all others run it on both.
+- Of a module that imports Airflow through the package only, the first test runs: all code is read and
+  called there, and what calls Airflow itself has tests in modules that import it.
 - Of a test of many cases the first one runs: cases are other values, and what depends on versions are the
   calls, which its cases share. In a module about all services that imports Airflow itself all cases run:
   there they are classes, connection types or DAGs.
@@ -16,57 +18,23 @@ from __future__ import annotations
 import ast
 import importlib.metadata
 import re
-from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from dev.changed import ROOT, UNIT, imports
+from dev.changed import ROOT, UNIT, imports_of
+from tests.support.selection import CASES
 
 PACKAGE, SANDBOX = ROOT / "airflow_provider", ROOT / "airflow_provider" / "sandbox"
 ROOT_CONFTEST = ROOT / "tests" / "conftest.py"
 
 ELSEWHERE = "of modules that reach neither Airflow nor a library whose version differs"
-CASES = "further cases of tests whose first case runs"
+THROUGH = "further tests of modules that import Airflow through the package only"
 SLOW = "marked slow"
 
 _OWN_NAME = re.compile(r"(?:tests|airflow_provider|example_dags)(?:\.\w+)+")
-
-
-class FloorPlugin:
-    """Deselect the tests that do not depend on versions, and print how many they are, and why."""
-
-    def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Choose among the tests."""
-        reasons = left_out(items)
-        self.counts = Counter(reasons)
-        chosen = list(zip(items, reasons, strict=True))
-        config.hook.pytest_deselected(items=[item for item, reason in chosen if reason])
-        items[:] = [item for item, reason in chosen if not reason]
-
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Pass the counts on from a process of xdist."""
-        if (output := getattr(session.config, "workeroutput", None)) is not None:
-            output["floor"] = dict(self.counts)
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: object) -> None:
-        """Take the counts of a process of xdist: each of them has collected all tests."""
-        self.counts = Counter(getattr(node, "workeroutput", {}).get("floor", self.counts))
-
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print what was left out."""
-        total = self.counts.total()
-        terminalreporter.write_line(f"floor: {self.counts['']:,} of {total:,} tests run; left out:")
-        for reason, number in self.counts.most_common():
-            if reason:
-                terminalreporter.write_line(f"  {number:,} {reason}")
 
 
 def left_out(items: Sequence[pytest.Item]) -> list[str]:
@@ -74,28 +42,35 @@ def left_out(items: Sequence[pytest.Item]) -> list[str]:
 
     :param items: the tests.
     """
-    first: dict[str, int] = {}
+    tests: dict[str, int] = {}
+    modules: dict[Path, int] = {}
     for number, item in enumerate(items):
         if not item.get_closest_marker("slow"):
-            first.setdefault(item.nodeid.partition("[")[0], number)
-    chosen = set(first.values())
-    return [_reason(item, is_first=number in chosen) for number, item in enumerate(items)]
+            tests.setdefault(item.nodeid.partition("[")[0], number)
+            modules.setdefault(item.path, number)
+    return [
+        _reason(item, tests.get(item.nodeid.partition("[")[0]) == number, modules.get(item.path) == number)
+        for number, item in enumerate(items)
+    ]
 
 
-def _reason(item: pytest.Item, *, is_first: bool) -> str:
+def _reason(item: pytest.Item, is_first_case: bool, is_first_test: bool) -> str:
     if item.get_closest_marker("slow"):
         return SLOW
+    imports_airflow = _imports_airflow(item.path)
+    if imports_airflow and item.path.parent == UNIT:
+        return ""
     fixtures: dict[str, Sequence[pytest.FixtureDef[object]]] = getattr(
         getattr(item, "_fixtureinfo", None), "name2fixturedefs", {}
     )
-    if _imports_airflow(item.path) and item.path.parent == UNIT:
-        return ""
-    homes = {Path(found.func.__code__.co_filename) for several in fixtures.values() for found in several}
-    conftests = {path for path in homes if path.name == "conftest.py" and path != ROOT_CONFTEST}
-    reaches_airflow = not airflow_fixtures().isdisjoint(fixtures)
-    if not reaches_airflow and not any(may_depend(path) for path in (item.path, *conftests)):
-        return ELSEWHERE
-    return "" if is_first else CASES
+    if not (imports_airflow or airflow_fixtures() & fixtures.keys()):
+        homes = {Path(found.func.__code__.co_filename) for several in fixtures.values() for found in several}
+        conftests = {path for path in homes if path.name == "conftest.py" and path != ROOT_CONFTEST}
+        if not any(may_depend(path) for path in (item.path, *conftests)):
+            return ELSEWHERE
+        if not is_first_test:
+            return THROUGH
+    return "" if is_first_case else CASES
 
 
 @cache
@@ -137,10 +112,12 @@ def _file(name: str) -> Path | None:
 @cache
 def _names(path: Path) -> set[str]:
     """Return what a file imports, and modules that are named in texts, for other processes to import."""
-    texts = (node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant))
-    return imports(path).union(*(_OWN_NAME.findall(text) for text in texts if isinstance(text, str)))
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    texts = (node.value for node in nodes if isinstance(node, ast.Constant))
+    return imports_of(nodes).union(*(_OWN_NAME.findall(text) for text in texts if isinstance(text, str)))
 
 
+@cache
 def _top(path: Path) -> set[str]:
     return {name.partition(".")[0] for name in _names(path)}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +10,8 @@ import pytest
 
 from dev.changed import UNIT
 from tests.support import version_pairs
-from tests.support.version_pairs import CASES, ELSEWHERE, SLOW, FloorPlugin, left_out, may_depend
+from tests.support.selection import CASES
+from tests.support.version_pairs import ELSEWHERE, SLOW, THROUGH, left_out, may_depend
 
 
 def item(path: str, name: str, *, marks: tuple[str, ...] = (), fixtures: tuple[str, ...] = ()) -> Any:
@@ -50,10 +50,17 @@ def test_what_another_process_imports_counts(tmp_path: Path) -> None:
 
 
 def test_the_first_case_runs_and_each_test_that_is_left_out_has_its_reason() -> None:
-    path = "amigocloud/export/test_keyset.py"
-    tests = [item(path, "test_one"), *(item(path, f"test_many[{number}]") for number in range(4))]
+    path = "iotstudio/test_sensors.py"  # imports Airflow
+    tests = [item(path, "test_one"), *(item(path, f"test_many[{number}]") for number in range(3))]
     tests += [item(path, "test_slow", marks=("slow",)), item("sandbox/test_iotstudio.py", "test_a")]
-    assert left_out(tests) == ["", "", CASES, CASES, CASES, SLOW, ELSEWHERE]
+    assert left_out(tests) == ["", "", CASES, CASES, SLOW, ELSEWHERE]
+
+
+def test_of_a_module_that_imports_airflow_through_the_package_only_the_first_test_runs() -> None:
+    path = "amigocloud/export/test_keyset.py"
+    tests = [item(path, "test_slow", marks=("slow",)), item(path, "test_many[0]"), item(path, "test_many[1]")]
+    tests += [item(path, "test_other"), item(path, "test_dag", fixtures=("airflow_db",))]
+    assert left_out(tests) == [SLOW, "", THROUGH, THROUGH, ""]
 
 
 def test_all_cases_run_in_a_module_about_all_services_that_imports_airflow() -> None:
@@ -65,19 +72,3 @@ def test_a_test_that_runs_a_dag_may_depend_on_versions_whatever_its_module_impor
     dags = [item("sandbox/test_iotstudio.py", f"test_{n}", fixtures=("airflow_db",)) for n in range(3)]
     assert left_out(dags) == ["", "", ""]
     assert "_forget_masked_secrets" not in version_pairs.airflow_fixtures()
-
-
-def test_what_is_left_out_is_printed_with_its_reason_and_adds_up() -> None:
-    plugin, lines = FloorPlugin(), []
-    plugin.counts = Counter({"": 1200, CASES: 30, SLOW: 4})
-    plugin.pytest_terminal_summary(SimpleNamespace(write_line=lines.append))  # type: ignore[arg-type]
-    assert lines == ["floor: 1,200 of 1,234 tests run; left out:", f"  30 {CASES}", f"  4 {SLOW}"]
-
-
-def test_the_processes_of_xdist_pass_the_counts_on() -> None:
-    worker, controller = FloorPlugin(), FloorPlugin()
-    worker.counts = Counter({"": 2, SLOW: 1})
-    node = SimpleNamespace(workeroutput={})
-    worker.pytest_sessionfinish(SimpleNamespace(config=node))  # type: ignore[arg-type]
-    controller.pytest_testnodedown(node)
-    assert controller.counts == worker.counts
