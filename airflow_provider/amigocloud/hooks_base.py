@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider.amigocloud import DEFAULT_CONN_ID, api
 from airflow_provider.assets import amigocloud_asset
@@ -22,8 +24,14 @@ from airflow_provider.errors import (
 )
 
 if TYPE_CHECKING:
+    from airflow_provider.core.http.call import Call
     from airflow_provider.core.http.rate_limit import Budget
 
+
+_NUMBERED = re.compile(r"(?:^|/)(datasets|queries)/(\d+)")
+"""What a request is about, in its path."""
+
+_NAMES = {"datasets": "dataset", "queries": "saved query"}
 
 _CONCURRENCY = 4
 """Concurrent requests of a task whose connection sets no limit."""
@@ -89,6 +97,22 @@ class ProjectHook(ApiHook):
     def max_concurrency(self) -> int:
         """Maximum concurrent requests of a task: the connection's ``max_concurrency``, else 4."""
         return self.settings.max_concurrency or _CONCURRENCY
+
+    @contextmanager
+    def explained(self, call: Call[Any]) -> Iterator[None]:
+        """Within the block, raise the 404 of a dataset or saved query with what to check.
+
+        :raises NotFoundError: naming it and the project.
+        """
+        try:
+            yield
+        except NotFoundError as error:
+            if found := _NUMBERED.search(call.path):
+                project = self.settings.extras["project_url"]
+                place = f"is in the project '{project}' of" if project else "is visible with the token of"
+                what = f"{_NAMES[found[1]]} {found[2]}"
+                error.message += f"; check that {what} {place} the connection '{self.conn_id}'"
+            raise
 
     def need_project(self) -> None:
         """Validate that the connection names a project.

@@ -20,6 +20,8 @@ from airflow_provider.errors import (
 )
 from airflow_provider.sandbox.amigocloud import seed
 
+PROJECT = "users/123/projects/1234"
+
 
 @pytest.fixture
 def hook(sandbox):
@@ -141,6 +143,26 @@ def test_errors_are_typed_and_hold_the_status_and_the_words_of_the_service(conne
     assert caught.value.status in {400, 401, 403, 404}
     assert caught.value.code
     assert caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("project", "url", "advice"),
+    [
+        (
+            "users/123/projects/1234",
+            "datasets/99",
+            "dataset 99 is in the project 'users/123/projects/1234' of",
+        ),
+        (PROJECT, "queries/99", "saved query 99 is in the project"),
+        (None, f"/{PROJECT}/datasets/99", "dataset 99 is visible with the token of"),
+    ],
+)
+def test_a_404_says_what_to_check(connect, project, url, advice):
+    conn_id = connect(extra={"project_url": project})
+    with AmigoCloudHook(conn_id) as hook, pytest.raises(NotFoundError) as caught:
+        hook.get(url)
+    assert f"; check that {advice}" in str(caught.value)
+    assert str(caught.value).count(f"the connection '{conn_id}'") == 1
 
 
 def test_an_error_with_a_good_status_is_an_error(sandbox, hook):
