@@ -19,6 +19,7 @@ import pytest
 
 from airflow_provider.sandbox import Sandbox
 from airflow_provider.sandbox.amigocloud import seed
+from dev.demo import Job, failures
 from dev.local_airflow import LocalAirflow
 from tests.support import every_task
 from tests.support.canary_secrets import break_everything, search, secrets_of
@@ -66,10 +67,12 @@ class Observed:
 
     :param states: states of the tasks by DAG and task.
     :param triggers: stored values of triggers while tasks waited; Airflow deletes them when they fire.
+    :param failures: last log lines of the waiting tasks that failed.
     """
 
     states: dict[str, dict[str, str]] = field(default_factory=dict)
     triggers: list[bytes] = field(default_factory=list)
+    failures: str = ""
 
 
 class Secrets(Scenario):
@@ -122,6 +125,7 @@ class Secrets(Scenario):
                 {state for tasks in states.values() for state in tasks.values()} <= {"success", "failed"}
             ),
         )
+        observed.failures = failures(airflow.api, [Job(WAITING, "all", "once")])
         return observed
 
     def _until(self, airflow: LocalAirflow, done: Any) -> dict[str, dict[str, str]]:
@@ -182,7 +186,7 @@ def test_tasks_waited_in_the_triggerer_and_services_quoted_what_they_were_told(o
     assert observed.states == {
         WAITING: dict.fromkeys(vendors, "success"),
         QUOTING: dict.fromkeys(vendors, "failed"),
-    }
+    }, observed.failures
     assert len([data for data in observed.triggers if b"airflow_provider." in data]) >= len(vendors)
 
 

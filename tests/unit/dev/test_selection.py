@@ -50,7 +50,7 @@ def test_all_cases_run_in_a_module_about_the_whole_project() -> None:
 
 
 def test_what_is_left_out_is_printed_with_its_reason_and_adds_up() -> None:
-    plugin, lines = Selection("floor", lambda items: []), []
+    plugin, lines = Selection("floor", lambda items: []), list[str]()
     plugin.counts = Counter({"": 1200, CASES: 30, "marked slow": 4})
     plugin.pytest_terminal_summary(SimpleNamespace(write_line=lines.append))  # type: ignore[arg-type]
     assert lines == ["floor: 1,200 of 1,234 tests run; left out:", f"  30 {CASES}", "  4 marked slow"]
