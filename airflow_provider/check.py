@@ -30,17 +30,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         UnknownConnectionError,
         find_connection,
         hook_class,
+        logging_from,
         read_metadata_database,
     )
 
     read_metadata_database()
-    logging.getLogger("airflow_provider").setLevel(logging.ERROR)
     try:
-        connection = find_connection(conn_id)
+        with logging_from(logging.ERROR):
+            connection = find_connection(conn_id)
+            works, sentence = hook_class(str(connection.conn_type))(conn_id).test_connection()
     except UnknownConnectionError as error:
-        print(str(error))
-        return 1
-    works, sentence = hook_class(str(connection.conn_type))(conn_id).test_connection()
+        works, sentence = False, str(error)
     print(sentence)
     return 0 if works else 1
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
@@ -26,6 +29,21 @@ class UnknownConnectionError(Exception):
 def read_metadata_database() -> None:
     """Make Airflow look connections up in its metadata database, too, as processes of a server may."""
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
+
+
+@contextmanager
+def logging_from(level: int) -> Iterator[None]:
+    """Within the block, log what the package has to say from a level on.
+
+    :param level: the level, such as ``logging.ERROR``.
+    """
+    log = logging.getLogger("airflow_provider")
+    before = log.level
+    log.setLevel(level)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def find_connection(conn_id: str) -> Connection:

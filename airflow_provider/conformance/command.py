@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow_provider.connection_hooks import read_metadata_database
+from airflow_provider.connection_hooks import logging_from, read_metadata_database
 
 if TYPE_CHECKING:
     from airflow_provider.conformance.check import Level
@@ -66,13 +66,8 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
     if not options.conn_id:
         parser.error("the id of a connection is missing")
     read_metadata_database()
-    log = logging.getLogger("airflow_provider")
-    level = log.level
-    log.setLevel(logging.WARNING)
-    try:
+    with logging_from(logging.WARNING):
         return _run(options, parser, clock)
-    finally:
-        log.setLevel(level)
 
 
 def _run(options: argparse.Namespace, parser: _Parser, clock: Clock | None) -> int:

@@ -103,13 +103,15 @@ def _logs(watched: bool) -> Iterator[StringIO]:
     handler = logging.StreamHandler(logs)
     before = logger.level, logger.propagate
     logger.addHandler(handler)
-    logger.level, logger.propagate = logging.DEBUG, False
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
     try:
         with patch.object(ApiHook, "log", logger):
             yield logs
     finally:
         logger.removeHandler(handler)
-        logger.level, logger.propagate = before
+        level, logger.propagate = before
+        logger.setLevel(level)
 
 
 def texts_of(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -55,6 +56,14 @@ def test_a_connection_that_is_not_there_or_of_another_type_is_named(
     first, second = capsys.readouterr().out.splitlines()
     assert first == "there is no connection 'nowhere'"
     assert second.startswith("connection 'other' is of the type 'postgres'; known types are ")
+
+
+@pytest.mark.parametrize("conn_id", ["leanix_default", "nowhere"])
+def test_what_is_logged_afterwards_is_as_before(sandbox: Sandbox, conn_id: str) -> None:
+    log = logging.getLogger("airflow_provider")
+    before = log.level
+    main([conn_id])
+    assert log.level == before
 
 
 def test_a_missing_argument_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
