@@ -18,8 +18,8 @@ BIN := .venv/bin
 INSTALL := $(BIN)/uv pip install --quiet
 # Tests wait for servers, processes and clocks: two or three processes leave half of two processors idle.
 TESTS := -n 4 --dist worksteal
-# `make test` runs each test, with so many of its cases at most; CASES=0 runs all. What it leaves out is printed.
-CASES ?= 3
+# `make test` runs two cases of each test, and none marked nightly; SHORT= runs all. What is left out is printed.
+SHORT ?= --short
 READY := .venv/.ready
 FULL := .venv/.full
 FLOOR := .venv-floor/.ready
@@ -95,15 +95,15 @@ contract: $(READY)
 
 # All tests on the newest pair of versions; on the oldest one those that may depend on versions, by what they import.
 newest: $(NEWEST)
-	@$(call with,newest,Airflow 3.3.2 on Python 3.13,--cases $(CASES),$(BIN)/pytest $(TESTS))
+	@$(call with,newest,Airflow 3.3.2 on Python 3.13,$(SHORT),$(BIN)/pytest $(TESTS))
 
 floor: $(FLOOR)
-	@$(call with,floor,Airflow 3.1.8 on Python 3.11,--floor,true)
+	@$(call with,floor,Airflow 3.1.8 on Python 3.11,-n 2 --floor,true)
 
 # What needs the extras docs and release: pages in a real browser, the site (built as strictly as by `make docs`), the
 # reference, parts of a release.
 browser: $(FULL)
-	$(GIVE_WAY) $(BIN)/pytest --timeout 900 -n 2 --dist worksteal --cases $(CASES) tests/browser
+	$(GIVE_WAY) $(BIN)/pytest --timeout 900 -n 2 --dist worksteal $(SHORT) tests/browser
 
 system: $(FULL)
 	$(BIN)/pytest --timeout 1500 tests/system

@@ -8,7 +8,6 @@ import os
 import tempfile
 import urllib.request
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,7 @@ from dev.redis_server import RedisServer  # noqa: E402
 from tests.support import postgres  # noqa: E402
 from tests.support.hypothesis_sizes import LONG, examples  # noqa: E402
 from tests.support.long_first import long_first  # noqa: E402
-from tests.support.selection import Selection, spread_cases  # noqa: E402
+from tests.support.selection import Selection, short_form  # noqa: E402
 
 # No deadline, because a busy machine is slow at times; the benchmarks measure durations. The short form uses
 # the same examples in each run, so that no result depends on chance; the long form searches for others.
@@ -55,14 +54,14 @@ GC_THRESHOLD = 20_000
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of the short form, and of the oldest pair of versions."""
-    parser.addoption("--cases", type=int, default=0, help="run at most so many cases of a test")
+    parser.addoption("--short", action="store_true", help="run two cases of a test, and none marked nightly")
     parser.addoption("--floor", action="store_true", help="run the tests that may depend on versions only")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the tests."""
-    if most := config.getoption("--cases"):
-        config.pluginmanager.register(Selection("cases", partial(spread_cases, most=most)))
+    if config.getoption("--short"):
+        config.pluginmanager.register(Selection("short", short_form))
     if config.getoption("--floor"):
         from tests.support.version_pairs import left_out
 

@@ -10,6 +10,7 @@ import pytest
 from dev.changed import UNIT
 
 CASES = "further cases of tests of which others run"
+NIGHTLY = "marked nightly"
 
 Rule = Callable[[Sequence[pytest.Item]], list[str]]
 """Takes the tests; returns for each of them the reason to leave it out, empty for one that runs."""
@@ -55,33 +56,26 @@ class Selection:
                 terminalreporter.write_line(f"  {number:,} {reason}")
 
 
-def spread_cases(items: Sequence[pytest.Item], most: int) -> list[str]:
-    """Leave out cases of tests with many of them.
+def short_form(items: Sequence[pytest.Item]) -> list[str]:
+    """Return for each test the reason for which `make test` leaves it out; empty for one that it runs.
 
-    Those that run are spread over all: the first, the last, and others between them at equal distances. All
-    cases run in modules about the whole project, those directly in the folder of unit tests: there they are
-    files, classes, connection types or DAGs.
+    Of a test with many cases the first and the last one run, which differ in each part where cases are
+    combinations. All run in modules about the whole project, those directly in the folder of unit tests:
+    there they are files, classes, connection types or DAGs. Tests with the mark ``nightly`` are left out.
 
     :param items: the tests.
-    :param most: cases of each test that run, at least one.
     """
-    found: dict[str, list[int]] = {}
+    first: dict[str, int] = {}
+    last: dict[str, int] = {}
     for number, item in enumerate(items):
-        found.setdefault(item.nodeid.partition("[")[0], []).append(number)
-    chosen: set[int] = set()
-    for numbers in found.values():
-        whole = items[numbers[0]].path.parent == UNIT
-        chosen.update(numbers if whole else spread(numbers, most))
-    return ["" if number in chosen else CASES for number in range(len(items))]
+        name = item.nodeid.partition("[")[0]
+        first.setdefault(name, number)
+        last[name] = number
+    ends = {*first.values(), *last.values()}
+    return [_reason(item, is_end=number in ends) for number, item in enumerate(items)]
 
 
-def spread(numbers: Sequence[int], most: int) -> Sequence[int]:
-    """Return some numbers of a list, at equal distances, its ends among them.
-
-    :param numbers: the list.
-    :param most: how many of them, at least one.
-    """
-    if len(numbers) <= most:
-        return numbers
-    steps = max(most - 1, 1)
-    return [numbers[step * (len(numbers) - 1) // steps] for step in range(most)]
+def _reason(item: pytest.Item, *, is_end: bool) -> str:
+    if item.get_closest_marker("nightly"):
+        return NIGHTLY
+    return "" if is_end or item.path.parent == UNIT else CASES

@@ -10,7 +10,8 @@ The rule is computed, and what it leaves out is printed:
 - Of a test of many cases the first one runs: cases are other values, and what depends on versions are the
   calls, which its cases share. In a module about all services that imports Airflow itself all cases run:
   there they are classes, connection types or DAGs.
-- A test with the mark ``slow`` is left out: it says of itself that it does not depend on versions.
+- A test with the mark ``slow`` is left out: it says of itself that it does not depend on versions; and one
+  with the mark ``nightly``.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from pathlib import Path
 import pytest
 
 from dev.changed import ROOT, UNIT, imports_of
-from tests.support.selection import CASES
+from tests.support.selection import CASES, NIGHTLY
 
 PACKAGE, SANDBOX = ROOT / "airflow_provider", ROOT / "airflow_provider" / "sandbox"
 ROOT_CONFTEST = ROOT / "tests" / "conftest.py"
@@ -45,7 +46,7 @@ def left_out(items: Sequence[pytest.Item]) -> list[str]:
     tests: dict[str, int] = {}
     modules: dict[Path, int] = {}
     for number, item in enumerate(items):
-        if not item.get_closest_marker("slow"):
+        if not (item.get_closest_marker("slow") or item.get_closest_marker("nightly")):
             tests.setdefault(item.nodeid.partition("[")[0], number)
             modules.setdefault(item.path, number)
     return [
@@ -57,6 +58,8 @@ def left_out(items: Sequence[pytest.Item]) -> list[str]:
 def _reason(item: pytest.Item, is_first_case: bool, is_first_test: bool) -> str:
     if item.get_closest_marker("slow"):
         return SLOW
+    if item.get_closest_marker("nightly"):
+        return NIGHTLY
     imports_airflow = _imports_airflow(item.path)
     if imports_airflow and item.path.parent == UNIT:
         return ""

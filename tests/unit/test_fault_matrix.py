@@ -72,6 +72,7 @@ def difference(line: str, written: str) -> str:
     return f"{label}: {'; '.join(cells) or 'not documented'}"
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("vendor", HOOKS)
 def test_no_method_duplicates_loses_or_hangs_and_the_page_says_what_it_does(
     vendor: str, connected_sandbox: Sandbox

@@ -9,44 +9,35 @@ from typing import Any
 import pytest
 
 from dev.changed import UNIT
-from tests.support.selection import CASES, Selection, spread, spread_cases
+from tests.support.selection import CASES, NIGHTLY, Selection, short_form
 
 
-def cases(path: str, name: str, number: int) -> list[Any]:
+def cases(path: str, name: str, number: int, mark: str = "") -> list[Any]:
     """Return what the rule takes of the cases of a test."""
     return [
-        SimpleNamespace(path=UNIT / path, nodeid=f"{path}::{name}[{case} of [{number}]]")
+        SimpleNamespace(
+            path=UNIT / path,
+            nodeid=f"{path}::{name}[{case} of [{number}]]",
+            get_closest_marker=lambda asked: asked == mark,
+        )
         for case in range(number)
     ]
 
 
-@pytest.mark.parametrize(
-    ("number", "most", "chosen"),
-    [
-        (1, 3, [0]),
-        (3, 3, [0, 1, 2]),
-        (4, 3, [0, 1, 3]),
-        (10, 3, [0, 4, 9]),
-        (10, 4, [0, 3, 6, 9]),
-        (10, 1, [0]),
-        (2, 1, [0]),
-    ],
-)
-def test_the_cases_that_run_are_spread_over_all_with_the_first_and_the_last(
-    number: int, most: int, chosen: list[int]
-) -> None:
-    assert list(spread(range(number), most)) == chosen
-
-
-def test_each_test_runs_with_so_many_cases_at_most_wherever_they_are() -> None:
+def test_each_test_runs_with_its_first_and_its_last_case_wherever_they_are() -> None:
     many, few = cases("core/test_keys.py", "test_many", 5), cases("core/test_keys.py", "test_few", 2)
     same_name = cases("core/test_names.py", "test_many", 1)
     mixed = [many[0], few[0], *many[1:], *same_name, few[1]]
-    assert spread_cases(mixed, 2) == ["", "", CASES, CASES, CASES, "", "", ""]
+    assert short_form(mixed) == ["", "", CASES, CASES, CASES, "", "", ""]
 
 
 def test_all_cases_run_in_a_module_about_the_whole_project() -> None:
-    assert set(spread_cases(cases("test_language.py", "test_each", 9), 2)) == {""}
+    assert set(short_form(cases("test_language.py", "test_each", 9))) == {""}
+
+
+@pytest.mark.parametrize("path", ["core/test_keys.py", "test_language.py"])
+def test_what_is_marked_nightly_is_left_out(path: str) -> None:
+    assert set(short_form(cases(path, "test_memory", 2, "nightly"))) == {NIGHTLY}
 
 
 def test_what_is_left_out_is_printed_with_its_reason_and_adds_up() -> None:

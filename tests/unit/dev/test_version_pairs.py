@@ -10,7 +10,7 @@ import pytest
 
 from dev.changed import UNIT
 from tests.support import version_pairs
-from tests.support.selection import CASES
+from tests.support.selection import CASES, NIGHTLY
 from tests.support.version_pairs import ELSEWHERE, SLOW, THROUGH, left_out, may_depend
 
 
@@ -52,8 +52,9 @@ def test_what_another_process_imports_counts(tmp_path: Path) -> None:
 def test_the_first_case_runs_and_each_test_that_is_left_out_has_its_reason() -> None:
     path = "iotstudio/test_sensors.py"  # imports Airflow
     tests = [item(path, "test_one"), *(item(path, f"test_many[{number}]") for number in range(3))]
-    tests += [item(path, "test_slow", marks=("slow",)), item("sandbox/test_iotstudio.py", "test_a")]
-    assert left_out(tests) == ["", "", CASES, CASES, SLOW, ELSEWHERE]
+    tests += [item(path, "test_slow", marks=("slow",)), item(path, "test_matrix", marks=("nightly",))]
+    tests += [item("sandbox/test_iotstudio.py", "test_a")]
+    assert left_out(tests) == ["", "", CASES, CASES, SLOW, NIGHTLY, ELSEWHERE]
 
 
 def test_of_a_module_that_imports_airflow_through_the_package_only_the_first_test_runs() -> None:

@@ -370,6 +370,7 @@ def test_a_name_with_a_line_break_is_one_line_of_an_error(tmp_path: Path) -> Non
     assert "\n" not in problem
 
 
+@pytest.mark.nightly
 @pytest.mark.long
 @pytest.mark.slow
 def test_ten_thousand_parts_take_little_memory(tmp_path: Path) -> None:

@@ -97,6 +97,7 @@ def test_more_different_values_than_the_limit_are_more_than_the_limit() -> None:
     assert (found.distinct, found.is_more, found.values) == (MOST_VALUES, True, [])
 
 
+@pytest.mark.nightly
 def test_memory_does_not_grow_with_the_values() -> None:
     observer = ColumnObserver("c")
     tracemalloc.start()

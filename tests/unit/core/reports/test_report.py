@@ -274,6 +274,7 @@ def test_a_path_with_credentials_is_not_in_the_page(tmp_path: Path) -> None:
     assert "secret" not in page_of(tmp_path / "a.jsonl")
 
 
+@pytest.mark.nightly
 def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
     report = opened(tmp_path / "a.jsonl")
 

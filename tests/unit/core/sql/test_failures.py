@@ -264,6 +264,7 @@ def test_a_full_disk_is_named_and_ends_the_query(database: Database, start: Star
     until(lambda: running(database) == 0, 60)
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_rows(start: Start, tmp_path: Path) -> None:
     start("SELECT n, repeat('x', 500) AS text, now() AS at FROM generate_series(1, 200000) n")

@@ -141,6 +141,7 @@ def test_a_reader_that_stops_early_ends_the_query(
     until(lambda: store.query(running) == [(0,)], 30)
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_rows(read: Read, store: Database) -> None:
     import psutil

@@ -430,6 +430,7 @@ def test_a_history_is_read_a_thousand_values_at_a_time(
     assert sandbox.counters.requests[HISTORY] == 3
 
 
+@pytest.mark.nightly
 def test_memory_is_flat_over_long_histories(service: IoTStudioService, tmp_path: Path) -> None:
     uids = list(service.space.things)[:4]
 

@@ -74,6 +74,7 @@ def peak_of(path: Path, things: int) -> tuple[int, StandInHook]:
     return peak, hook
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_things_and_requests_grow_as_they_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -416,6 +416,7 @@ async def test_payloads_that_make_no_sense_are_one_warning_and_stop_nothing(
     assert capsys.readouterr().out.count("cannot be read and is ignored") == 1
 
 
+@pytest.mark.nightly
 async def test_a_flood_takes_little_memory_few_requests_and_no_time_of_the_loop(
     sandbox: Sandbox, fragile: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ from tests.benchmarks.leanix_memory import measure
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     ("way", "megabytes", "growth"),
     [
