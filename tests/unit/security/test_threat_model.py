@@ -29,7 +29,7 @@ def rows() -> list[list[str]]:
     return [row for row in cells if row[0] not in ("Must not happen", "---")]
 
 
-def tests() -> list[str]:
+def named() -> list[str]:
     return re.findall(r"`(tests/[\w/]+\.py::\w+)`", PAGE)
 
 
@@ -46,7 +46,7 @@ def test_each_row_says_how_it_is_held_and_names_a_test(row: list[str]) -> None:
     assert re.fullmatch(r"`tests/[\w/]+\.py::test_\w+`(, `tests/[\w/]+\.py::test_\w+`)*", row[2])
 
 
-@pytest.mark.parametrize("test", sorted(set(tests())))
+@pytest.mark.parametrize("test", sorted(set(named())))
 def test_each_named_test_exists(test: str) -> None:
     path, _, name = test.partition("::")
     assert name in functions(path)
@@ -65,5 +65,5 @@ def test_each_test_of_this_folder_has_a_row() -> None:
     folder = Path(__file__).parent
     for path in sorted(folder.glob("test_*.py")):
         if path.name not in ours:
-            named = {test for test in tests() if test.startswith(f"tests/unit/security/{path.name}::")}
-            assert named, f"{path.name} is in no row"
+            found = {test for test in named() if test.startswith(f"tests/unit/security/{path.name}::")}
+            assert found, f"{path.name} is in no row"
