@@ -355,7 +355,7 @@ class KeysetReader:
                     is_first = False
                     yield page
             finally:
-                pool.shutdown(wait=True, cancel_futures=True)
+                pool.shutdown(cancel_futures=True)
 
     def _observe_order(self, page: Page, texts: list[str]) -> None:
         if self._is_hex_type(page):

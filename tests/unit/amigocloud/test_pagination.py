@@ -254,6 +254,12 @@ def test_a_cursor_yields_the_items_of_all_pages_and_says_what_the_last_reply_has
         cursor.next()
 
 
+def test_a_cursor_says_what_the_reply_of_its_items_has_and_fetches_no_further_page() -> None:
+    cursor = Cursor(replies({"next": "/a", "data": [1], "count": 3}), CALL)
+    assert (cursor.next(), cursor.get("count")) == (1, 3)
+    assert Cursor(replies({"next": None, "data": [], "count": 0}), CALL).get("count") == 0
+
+
 def test_a_cursor_yields_a_reply_that_is_no_list_once() -> None:
     assert list(Cursor(replies([1, 2]), CALL)) == [[1, 2]]
     cursor = Cursor(replies({"id": 7}), CALL)

@@ -49,6 +49,22 @@ async def test_callers_continue_in_groups_and_not_all_in_one_turn_of_the_loop(
     assert turns.most <= shared_polls.WOKEN_AT_ONCE
 
 
+async def test_groups_are_full_and_callers_that_have_ended_are_left_out() -> None:
+    loop = asyncio.get_running_loop()
+    waiting = [loop.create_future() for _ in range(3 * shared_polls.WOKEN_AT_ONCE)]
+    waiting[7].cancel()
+    continued: list[int] = []
+
+    def complete(future: asyncio.Future[int]) -> None:
+        continued.append(turns.number)
+        future.set_result(1)
+
+    async with counted_turns() as turns:
+        await shared_polls.wake(waiting, complete)
+    first, second, third = (continued.count(number) for number in sorted(set(continued)))
+    assert (first, second, third) == (49, 50, 50)
+
+
 async def test_an_ended_request_ends_those_who_wait_for_it() -> None:
     async def fetch() -> str:
         raise asyncio.CancelledError

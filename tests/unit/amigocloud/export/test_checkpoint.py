@@ -398,6 +398,18 @@ def test_saved_pages_are_replayed_as_the_first_page_described_them(tmp_path, mon
     assert checkpoint.Checkpoint(store, path, {"a": 1}, log).saved is None
 
 
+@pytest.mark.parametrize(("count", "parts"), [(4, 1), (5, 2), (None, 2)])
+def test_the_part_that_completes_the_export_is_not_saved(tmp_path, monkeypatch, count, parts):
+    monkeypatch.setattr(checkpoint, "PART_ROWS", 2)
+    store = FakeStateStore()
+    saving = checkpoint.Checkpoint(store, f"{tmp_path}/a.jsonl", {"a": 1}, logging.getLogger("checkpoint"))
+    pages = [Page([Raw(b'{"k":%d}' % number)], None, count) for number in range(4)]
+    list(saving.record(iter(pages), "state", lambda page: page.decoded()[-1]["k"]))
+    assert store["amigocloud_export_parts"]["parts"] == parts
+    assert store["amigocloud_export_parts"]["rows"] == 2 * parts
+    assert len(list(tmp_path.glob("*/*.jsonl"))) == parts
+
+
 def test_rows_that_are_read_at_once_are_not_saved():
     pages = [Page([Raw(b"{}")], None, 1), Page([])]
     unsaved = checkpoint.NoCheckpoint()

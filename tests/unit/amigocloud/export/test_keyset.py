@@ -62,7 +62,7 @@ class Table:
         self.db.executemany("INSERT INTO t VALUES (?)", [(key,) for key in keys])
         self.clamp = clamp
         self.queries: list[str] = []
-        self.counts = True
+        self.counts = self.tells_limit = True
 
     def send(self, call: Call[Any]) -> Any:
         params: Any = call.params
@@ -78,7 +78,7 @@ class Table:
             ],
             "columns": [{"name": name, "type": self.kind} for name in columns],
             "count": len(rows) if self.counts else None,
-            "limit": self.clamp,
+            "limit": self.clamp if self.tells_limit else None,
             "next": None,
         }
         return call.read(Reply(200, {}, msgspec.json.encode(body)))
@@ -194,8 +194,10 @@ def test_one_at_a_time_costs_one_request_a_page_and_none_counts_the_rest_again()
     assert all("LIMIT 100" in sql for sql in table.queries[1:])
 
 
-def test_a_smaller_clamp_than_asked_for_is_noticed():
+@pytest.mark.parametrize("told", [True, False])
+def test_a_smaller_clamp_than_asked_for_is_noticed(told):
     table = Table(RANDOM_IDS, clamp=30)
+    table.tells_limit = told
     assert table.read(4, page_size=1000) == sorted(RANDOM_IDS)
     ranges = sum('"k" >= ' in sql for sql in table.queries)
     assert ranges >= 60  # of a page each, so that they are read at the same time

@@ -248,6 +248,39 @@ async def test_a_trigger_that_comes_while_others_get_an_error_reads_the_list_aga
     assert poller._task is None or poller._task.done()
 
 
+async def test_the_list_is_read_ever_more_rarely_and_a_new_waiter_is_noticed_within_a_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shared_poll.random, "uniform", lambda least, most: 1.0)
+    waiters = [RunWaiter(f"r{number}", 3.0) for number in range(5)]
+    hook = StandInHook({waiter.run_id: "IN_PROGRESS" for waiter in waiters})
+    poller, loop = _RunListPoller("leanix_default"), asyncio.get_running_loop()
+    poller.waiters.update(waiters)
+    now, steps, polls = 1000.0, [], []
+    real = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now
+        steps.append(seconds)
+        now += seconds
+        await real(0)
+
+    async def load() -> StandInHook:
+        polls.append(now)
+        if len(polls) == 6:
+            hook.statuses = {waiter.run_id: "FINISHED" for waiter in waiters}
+        return hook
+
+    monkeypatch.setattr(loop, "time", lambda: now)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    monkeypatch.setattr(poller, "hook", load)
+    found = await asyncio.gather(*(poller.status_from_list(one) for one in waiters))
+    monkeypatch.undo()
+    assert set(found) == {"FINISHED"}
+    assert [poll - polls[0] for poll in polls] == [0, 1, 2.5, 4.75, 7.75, 10.75]
+    assert max(steps) == 1
+
+
 def test_few_waiting_triggers_do_not_read_the_list(leanix: Any, sandbox: Any) -> None:
     (run_id,) = started()
     sandbox.counters.clear()

@@ -219,6 +219,15 @@ def test_an_id_with_the_external_id_of_another_object_is_refused(
     assert writes(sandbox) == 0
 
 
+def test_a_row_about_two_objects_is_one_problem(unlimited_service: MapsIndoorsService) -> None:
+    owner = by_external_id(unlimited_service)["A-0-01"]["id"]
+    with pytest.raises(InputError) as caught:
+        sync([{"id": seed.TUTORIAL_POI, "externalId": "A-0-01"}])
+    assert caught.value.problems == [
+        f"row 1 (A-0-01): externalId 'A-0-01' belongs to object {owner}, but id names {seed.TUTORIAL_POI}"
+    ]
+
+
 @pytest.mark.parametrize(
     "names",
     [
