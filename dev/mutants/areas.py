@@ -177,6 +177,7 @@ AREAS = {
             "iotstudio/events/test_watcher.py",
             "iotstudio/push/test_comparison.py",
             "iotstudio/push/test_watcher.py",
+            "amigocloud/test_conditions.py",
             "amigocloud/test_sensors.py",
             "iotstudio/test_actions.py",
             "iotstudio/test_sensors.py",

@@ -391,21 +391,23 @@ def test_a_watcher_that_can_never_fire_fails_when_the_dag_is_parsed(kind, argume
     with pytest.raises(InputError) as caught:
         trigger.serialize()
     assert kind.__name__ in str(caught.value)
+    assert f"'{[*arguments][-1]}'" in str(caught.value)
 
 
 @pytest.mark.parametrize(("kind", "arguments"), [NEVER[0], NEVER[1], NEVER[-2]], ids=repr)
 def test_a_stored_watcher_that_can_never_fire_logs_one_error_and_sends_nothing(
-    sandbox, caplog, kind, arguments
+    sandbox, capsys, kind, arguments
 ):
     trigger = kind(**arguments)
 
     async def wait() -> None:
-        async with asyncio.timeout(0.5):
+        async with asyncio.timeout(0.05):
             async for event in trigger.run():
                 raise AssertionError(event)
 
     with pytest.raises(TimeoutError):
         asyncio.run(wait())
+    assert capsys.readouterr().out.count("This watcher can never fire") == 1
     assert sandbox.counters.total() == 0
 
 

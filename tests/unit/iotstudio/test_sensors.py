@@ -439,13 +439,14 @@ NEVER: list[dict[str, Any]] = [
     {"filters": {"temperature": {"gt": 20}}},
     {"filters": {"temperature": "gt:50"}, "category": ""},
     {"filters": {"temperature": "gt:50"}, "space": " "},
+    {"filters": {"temperature": "gt:50"}, "mqtt": "yes"},
 ]
 
 
 @pytest.mark.parametrize("arguments", NEVER, ids=repr)
 def test_a_watcher_that_can_never_fire_fails_when_the_dag_is_parsed(arguments: dict[str, Any]) -> None:
     trigger = IoTStudioThingTrigger(**arguments)
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match=[*arguments][-1]):
         trigger.serialize()
 
 
@@ -455,10 +456,17 @@ async def test_a_stored_watcher_that_can_never_fire_logs_one_error(
 ) -> None:
     trigger = IoTStudioThingTrigger(poll_interval=0.01, **arguments)
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.1):
+        async with asyncio.timeout(0.05):
             await anext(trigger.run())
     assert capsys.readouterr().out.count("can never fire") == 1
     assert sandbox.counters.total("iotstudio") == 0
+
+
+def test_an_event_names_a_hundred_things_and_counts_all() -> None:
+    trigger, things = IoTStudioThingTrigger(filters={"mode": "x"}), [f"t{number}" for number in range(150)]
+    for new in (things[:100], things[:101]):
+        (event,) = trigger.events(new, dict.fromkeys(things))
+        assert event == {"matches": 150, "new": len(new), "thing_ids": things[:100]}
 
 
 async def test_a_watcher_of_a_property_that_no_thing_has_logs_one_error(

@@ -314,7 +314,7 @@ async def test_a_watcher_that_can_never_fire_is_refused_and_a_stored_one_logs_on
     sandbox: Sandbox, arguments: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     trigger = IoTStudioEventTrigger(**arguments)
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match=[*arguments][-1]):
         trigger.serialize()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
@@ -339,6 +339,9 @@ async def test_an_event_that_no_thing_declares_is_one_error(
 # -- the place, without a service -------------------------------------------------------------------------
 
 
+NOTHING = {"after": NOW.isoformat(), "seen": {}}
+
+
 def event(number: int, at: datetime, thing: str = "t") -> Event:
     return Event(at, f"{number}", thing, EVENT, None)
 
@@ -350,6 +353,22 @@ def test_ten_thousand_events_in_one_second_fit_into_the_state_and_fire_once() ->
     assert WatcherState.fits(state)
     again, following = watch.decide(Found(burst, []), NOW, NOW, json.loads(json.dumps(state)))
     assert (list(again), following) == ([], None)
+
+
+def test_new_events_come_in_the_order_of_time_id_thing_and_name_whatever_their_data() -> None:
+    first = Event(NOW, "1", "a", "alarm", {"level": 1})
+    ordered = [
+        first,
+        first._replace(data=5),
+        first._replace(name="bell", data=None),
+        first._replace(thing_id="b", data="x"),
+        first._replace(event_id="2", data=[1]),
+        first._replace(at=NOW + timedelta(seconds=1), event_id="0", data=True),
+    ]
+    payloads, _ = watch.decide(Found([*ordered[1::2], *ordered[::2]], []), NOW, NOW, {**NOTHING})
+    assert [(one["timestamp"][17:19], *list(one.values())[1:3], one["event"]) for one in payloads] == [
+        (f"{event.at:%S}", event.thing_id, event.event_id, event.name) for event in ordered
+    ]
 
 
 def test_events_that_show_late_and_in_any_order_fire_once_each() -> None:
