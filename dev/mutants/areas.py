@@ -176,6 +176,7 @@ AREAS = {
             "iotstudio/events/test_silence.py",
             "iotstudio/events/test_watcher.py",
             "iotstudio/push/test_comparison.py",
+            "iotstudio/push/test_floods.py",
             "iotstudio/push/test_watcher.py",
             "amigocloud/test_conditions.py",
             "amigocloud/test_sensors.py",

@@ -26,12 +26,15 @@ def started(count: int = 1) -> list[str]:
     return ids
 
 
-def trigger_for(run_id: str, seconds: float = 20, poll_interval: float = 0.05) -> LeanIXRunTrigger:
+def trigger_for(
+    run_id: str, seconds: float = 20, poll_interval: float = 0.05, results_seconds: float = 0.0
+) -> LeanIXRunTrigger:
     return LeanIXRunTrigger(
         leanix_conn_id="leanix_default",
         run_id=run_id,
         deadline=time.time() + seconds,
         poll_interval=poll_interval,
+        results_seconds=results_seconds,
     )
 
 

@@ -38,6 +38,26 @@ def test_trigger_fires_when_the_run_is_over(leanix: Any) -> None:
     assert event == {"status": "done", "run_id": run_id, "run_status": "FINISHED"}
 
 
+@pytest.mark.parametrize(("results_seconds", "come"), [(5.0, True), (0.1, False)])
+def test_trigger_fires_when_the_results_have_come_or_are_late(
+    leanix: Any, sandbox: Any, results_seconds: float, come: bool
+) -> None:
+    leanix.results_delay = float("inf")
+    (run_id,) = started()
+    sandbox.counters.clear()
+    trigger = trigger_for(run_id, seconds=3, poll_interval=0.02, results_seconds=results_seconds)
+
+    async def wait() -> dict[str, Any]:
+        waiting = asyncio.create_task(first_event(trigger))
+        while come and sandbox.counters.total("/resultsUrl") < 2:
+            await asyncio.sleep(0.005)
+        leanix.results_delay = 0.0 if come else float("inf")
+        return await waiting
+
+    assert asyncio.run(wait()) == {"status": "done", "run_id": run_id, "run_status": "FINISHED"}
+    assert sandbox.counters.total("/resultsUrl") >= 2
+
+
 def test_an_unknown_status_is_logged_once_and_polled_further(
     leanix: Any, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -194,6 +194,16 @@ async def test_the_change_of_a_lost_event_is_found_by_the_poll(sandbox):
     assert (event["source"], event["master"], event["event"]) == ("poll", master, "realtime")
 
 
+async def test_a_change_whose_state_cannot_be_read_is_polled_for_at_once(sandbox):
+    async with running(watcher(poll_interval=3600)) as (fired,):
+        await listening(sandbox)
+        sandbox.faults.add("status", status=403, path="/master", times=1)
+        master = change(sandbox)
+        await until(lambda: fired)
+        (event,) = await fired_exactly(sandbox, fired, 1)
+    assert (event["source"], event["master"]) == ("poll", master)
+
+
 @pytest.mark.parametrize("how", ["close", "reset"])
 async def test_a_change_while_the_socket_is_down_fires_once_after_it_is_up_again(sandbox, how):
     sockets = sandbox.amigocloud.sockets

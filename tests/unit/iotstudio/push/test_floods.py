@@ -100,6 +100,23 @@ async def test_a_poll_answers_for_all_things_of_a_flood(watched: Watched) -> Non
     assert (len(watched.polls), watched.asked) == (3, [])
 
 
+async def test_an_answer_that_confirms_a_value_is_asked_for_once(watched: Watched) -> None:
+    for values, matching in ((HOT, {MANY[0]}), (COLD, set())):
+        watched.matching = matching
+        watched.push(values, MANY[:1])
+        await watched.silent()
+        assert watched.value == sorted(by_hash(matching))
+    assert (len(watched.polls), watched.asked) == (1, [[MANY[0]], [MANY[0]]])
+
+
+async def test_without_a_state_a_value_makes_a_poll_due(watched: Watched) -> None:
+    watched.value = None  # type: ignore[assignment]
+    watched.matching = {MANY[0]}
+    watched.push(HOT, MANY[:1])
+    await watched.silent()
+    assert (len(watched.polls), watched.value) == (2, sorted(by_hash(watched.matching)))
+
+
 @pytest.mark.parametrize("count", [watch.MAX_ASKED, watch.MAX_ASKED + 1, len(MANY)])
 async def test_things_that_never_match_cost_some_requests_once(
     watched: Watched, monkeypatch: pytest.MonkeyPatch, count: int
