@@ -65,14 +65,14 @@ def run(area: str, size: int, seed: str, budget: float) -> int:
 
 
 def report(areas: list[str], size: int, seed: str, write: Path | None) -> int:
-    """Print the score of areas, and write the page; return 1 when one is too low."""
+    """Print the score of areas, and write the page of all samples; return 1 when one is too low."""
     results = Results(RESULTS)
     scores = [score(area, results, size, seed) for area in areas]
     for one in scores:
         missing = f", {one.not_run} not run" if one.not_run else ""
         print(f"{one.area:12} {one.percent:5.1f} % of {one.size} of {one.total} mutants{missing}")
     if write:
-        write_page(write, scores, results, seed)
+        write_page(write, results)
     low = [one.area for one in scores if one.percent < LEAST or one.not_run]
     if low:
         print(f"Below {LEAST} %, or not complete: {', '.join(low)}", file=sys.stderr)

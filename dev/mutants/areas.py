@@ -172,6 +172,7 @@ AREAS = {
             "core/test_trigger_events.py",
             "core/test_triggers.py",
             "iotstudio/events/test_fleet.py",
+            "iotstudio/events/test_place.py",
             "iotstudio/events/test_sensors.py",
             "iotstudio/events/test_silence.py",
             "iotstudio/events/test_watcher.py",

@@ -23,19 +23,23 @@ class Score:
     """Numbers of an area's mutants by their status.
 
     :param area: name of the area.
+    :param seed: text that decided the sample.
     :param total: mutants that the area has.
     :param killed: mutants of the sample that a test failed for.
     :param timed_out: those for which a test did not end.
     :param survivors: the others.
     :param not_run: mutants of the sample without a result.
+    :param survived_first: number of mutants that survived when they were run first.
     """
 
     area: str
+    seed: str
     total: int
     killed: int
     timed_out: int
     survivors: tuple[Mutant, ...]
     not_run: int
+    survived_first: int
 
     @property
     def size(self) -> int:
@@ -45,7 +49,15 @@ class Score:
     @property
     def percent(self) -> float:
         """Percent that did not survive."""
-        return 100 * (self.killed + self.timed_out) / self.size if self.size else 0.0
+        return self._percent(len(self.survivors))
+
+    @property
+    def first_percent(self) -> float:
+        """Percent that did not survive when they were run first."""
+        return self._percent(self.survived_first)
+
+    def _percent(self, survived: int) -> float:
+        return 100 * (self.size - survived) / self.size if self.size else 0.0
 
 
 def area_mutants(area: str) -> list[Mutant]:
@@ -72,12 +84,26 @@ def score(area: str, results: Results, size: int, seed: str) -> Score:
     statuses = [results.status(mutant.key) for mutant in run]
     return Score(
         area,
+        seed,
         len(every),
         statuses.count(KILLED),
         statuses.count(TIMED_OUT),
         tuple(mutant for mutant in run if results.status(mutant.key) == SURVIVED),
         len(chosen) - len(run),
+        sum(results.first[mutant.key].status == SURVIVED for mutant in run),
     )
+
+
+def all_scores(results: Results) -> list[Score]:
+    """Return the scores of all samples that were begun.
+
+    :param results: the results.
+    """
+    return [
+        score(area, results, size, seed)
+        for area in AREAS
+        for seed, size in sorted(results.samples.get(area, {}).items())
+    ]
 
 
 def reasons() -> dict[tuple[str, str, str], str]:
@@ -86,56 +112,57 @@ def reasons() -> dict[tuple[str, str, str], str]:
     return {(one["path"], one["function"], one["change"]): one["reason"] for one in listed}
 
 
-def write_page(page: Path, scores: list[Score], results: Results, seed: str) -> None:
+def write_page(page: Path, results: Results) -> None:
     """Write the tables of a page between its marks.
 
     :param page: the page.
-    :param scores: the areas.
     :param results: the results.
-    :param seed: text that decided the samples.
     """
     text = page.read_text()
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
-    page.write_text(f"{before}{BEGIN}{tables(scores, results, seed)}{END}{after}")
+    page.write_text(f"{before}{BEGIN}{tables(all_scores(results), results)}{END}{after}")
 
 
-def tables(scores: list[Score], results: Results, seed: str) -> str:
+def tables(scores: list[Score], results: Results) -> str:
     """Return the tables.
 
-    :param scores: the areas.
+    :param scores: the samples.
     :param results: the results.
-    :param seed: text that decided the samples.
     """
     lines = [
         "",
-        "| Area | Mutants | Run | Killed | By time | Survived | Score |",
-        "|---|---:|---:|---:|---:|---:|---:|",
+        "| Area | Mutants | Seed | Run | Killed | By time | Survived | Score | At first |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     lines += [
-        f"| {one.area} | {one.total} | {one.size} | {one.killed} | {one.timed_out} | {len(one.survivors)} | "
-        f"{f'{one.percent:.1f} %' if one.size else 'not run'} |"
+        f"| {one.area} | {one.total} | {one.seed} | {one.size} | {one.killed} | {one.timed_out} | "
+        f"{len(one.survivors)} | {one.percent:.1f} % | {one.first_percent:.1f} % |"
         for one in scores
     ]
     controls = [passed for area in results.controls.values() for passed in area]
     lines += [
         "",
-        f"Seed {seed}. Controls, tests that ran without a change: {len(controls)}, of which "
-        f"{controls.count(False)} failed.",
+        f"Controls, tests that ran without a change: {len(controls)}, of which {controls.count(False)} failed.",
         "",
         "## Survivors",
         "",
     ]
-    why = reasons()
-    for one in scores:
-        if one.survivors:
-            lines += [f"### {one.area}", "", "| Where | Change | Why no test fails |", "|---|---|---|"]
-            for mutant in one.survivors:
-                reason = why.get((mutant.path, mutant.function, mutant.change), "**a gap**")
-                where = f"{mutant.path.removeprefix('airflow_provider/')}, {mutant.function or 'on import'}"
-                lines.append(f"| `{where}` | {_code(mutant.change)} | {reason} |")
-            lines.append("")
+    for area in AREAS:
+        survivors = {mutant.key: mutant for one in scores if one.area == area for mutant in one.survivors}
+        if survivors:
+            lines += [f"### {area}", "", *_survivors(list(survivors.values())), ""]
     return "\n".join(lines)
+
+
+def _survivors(mutants: list[Mutant]) -> list[str]:
+    """Return the lines of a table of survivors."""
+    lines, why = ["| Where | Change | Why no test fails |", "|---|---|---|"], reasons()
+    for mutant in mutants:
+        reason = why.get((mutant.path, mutant.function, mutant.change), "**a gap**")
+        where = f"{mutant.path.removeprefix('airflow_provider/')}, {mutant.function or 'on import'}"
+        lines.append(f"| `{where}` | {_code(mutant.change)} | {reason} |")
+    return lines
 
 
 def _code(text: str) -> str:

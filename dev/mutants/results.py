@@ -47,14 +47,16 @@ class Result:
 
 
 class Results:
-    """The last result of each mutant.
+    """The first and the last result of each mutant, and the samples that were begun.
 
     :param path: file with one JSON object a line.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.first: dict[str, Result] = {}
         self.found: dict[str, Result] = {}
+        self.samples: dict[str, dict[str, int]] = {}
         self.controls: dict[str, list[bool]] = {}
         for line in path.read_text().splitlines() if path.exists() else ():
             self._keep(json.loads(line))
@@ -62,8 +64,11 @@ class Results:
     def _keep(self, value: dict[str, object]) -> None:
         if "control" in value:
             self.controls.setdefault(str(value["control"]), []).append(bool(value["passed"]))
+        elif "sample" in value:
+            self.samples.setdefault(str(value["sample"]), {})[str(value["seed"])] = int(str(value["size"]))
         else:
             result = Result(**value)  # type: ignore[arg-type]
+            self.first.setdefault(result.key, result)
             self.found[result.key] = result
 
     def stands(self, key: str, version: str) -> bool:
@@ -98,6 +103,16 @@ class Results:
         :param passed: whether they passed.
         """
         self._append({"control": area, "passed": passed})
+
+    def add_sample(self, area: str, seed: str, size: int) -> None:
+        """Keep that a sample of an area is run.
+
+        :param area: name of the area.
+        :param seed: text that decides which mutants it has.
+        :param size: their number; 0 for all.
+        """
+        if self.samples.get(area, {}).get(seed) != size:
+            self._append({"sample": area, "seed": seed, "size": size})
 
     def _append(self, value: dict[str, object]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)

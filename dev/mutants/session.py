@@ -129,6 +129,7 @@ class AreaSession:
         every = [mutant for path, text in self.sources.items() for mutant in mutants_of(path, text)]
         self.total = len(every)
         self.mutants = list(sample(every, size, seed))
+        self.seed, self.size = seed, size
         self.imports = ImportRecorder(str(ROOT / PACKAGE))
         self.answer = Path(tempfile.gettempdir()) / "answer"
         self.cache = results.path.parent / "recordings" / f"{area}.pickle"
@@ -246,6 +247,7 @@ class AreaSession:
         return DONE
 
     def _run_all(self) -> None:
+        self.results.add_sample(self.area, self.seed, self.size)
         version = tests_version(AREAS[self.area].test_paths())
         left = [mutant for mutant in self.mutants if not self.results.stands(mutant.key, version)]
         print(f"{self.area}: {len(left)} to run, of {len(self.mutants)} of {self.total} mutants", flush=True)

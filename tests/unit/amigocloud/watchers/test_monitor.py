@@ -18,6 +18,11 @@ from airflow_provider.amigocloud.realtime import socket
 from airflow_provider.amigocloud.triggers import AmigoCloudDatasetTrigger, AmigoCloudEventTrigger
 from airflow_provider.amigocloud.watchers import monitor as module
 from airflow_provider.amigocloud.watchers.monitor import ConnectionMonitor
+from airflow_provider.amigocloud.watchers.observations import (
+    EventObservation,
+    ObservedState,
+    StateObservation,
+)
 from airflow_provider.sandbox.amigocloud import seed
 from tests.support.state_store import FakeStateStore
 from tests.unit.amigocloud.realtime.test_socket import SOCKET, until
@@ -300,6 +305,30 @@ async def test_a_new_token_is_read_from_the_connection_when_the_old_token_is_ref
         await until(lambda: fired)
         await listening(sandbox)
         await fired_exactly(sandbox, fired, 1)
+
+
+async def test_a_poll_reads_a_new_token_too(sandbox, connect):
+    conn_id = connect()
+    made = watcher(AmigoCloudDatasetTrigger, amigocloud_conn_id=conn_id, dataset=1, poll_interval=0.1)
+    async with running(made) as (fired,):
+        await until(lambda: ObservedMonitor.instances and watching(sandbox))
+        del sandbox.amigocloud.tokens[seed.USER_TOKEN]
+        connect(password=seed.AWKWARD_TOKEN)
+        change(sandbox)
+        await fired_exactly(sandbox, fired, 1)
+
+
+async def test_the_event_of_a_change_that_a_poll_has_found_fires_no_second_time():
+    observed = ObservedState(["realtime"], 1)
+    decide, state = triggers._Decider(observed, None), None
+    event = EventObservation("realtime", {"dataset_id": 1}, "b")
+    fired = []
+    for observation in (StateObservation(1, "a"), StateObservation(1, "b"), event, event):
+        decide.observation = observation
+        payloads, changed = decide(state)
+        state = state if changed is None else changed
+        fired.append([payload["source"] for payload in payloads])
+    assert fired == [[], ["poll"], [], ["socket"]]
 
 
 async def test_a_dataset_that_cannot_be_watched_does_not_stop_the_others(sandbox):

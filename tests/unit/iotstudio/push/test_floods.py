@@ -109,6 +109,16 @@ async def test_an_answer_that_confirms_a_value_is_asked_for_once(watched: Watche
     assert (len(watched.polls), watched.asked) == (1, [[MANY[0]], [MANY[0]]])
 
 
+async def test_after_a_failed_poll_values_wait_for_the_next_one() -> None:
+    failed = Watched()
+    failed.push(HOT)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            async for _ in failed.watch.events(failed, 3600.0, failed=True):  # type: ignore[arg-type]
+                pass
+    assert (len(failed.inbox), failed.asked) == (len(MANY), [])
+
+
 async def test_without_a_state_a_value_makes_a_poll_due(watched: Watched) -> None:
     watched.value = None  # type: ignore[assignment]
     watched.matching = {MANY[0]}
