@@ -191,3 +191,96 @@ def test_of_a_state_that_may_be_older_than_the_known_one_only_the_event_is_left(
     assert left(received(FINISHED, {"dataset_id": 1}, "a"), 9.9) == received(FINISHED, {"dataset_id": 1})
     missing = MissingJobObservation("j")
     assert observed.without_old_state(missing, 10.0) is missing
+
+
+def test_events_have_the_names_of_the_service():
+    assert (CREATED, DELETED) == ("dataset:creation_succeeded", "dataset:deleted")
+    assert STARTED == "project:process_file_started"
+    assert (FINISHED, FAILED) == ("project:process_file_finished", "project:process_datasource_failed")
+
+
+@pytest.mark.parametrize(
+    "name", ["realtime", "dataset:changed", "dataset:change_succeeded", "dataset:revert_succeeded"]
+)
+def test_a_change_that_a_poll_has_found_is_the_event_that_is_wanted(name):
+    assert [event["event"] for event in fired(ObservedState([name], 1), state("a"), state("b"))] == [name]
+    first, later = ObservedState(["*"], 1), ObservedState(["dataset:*"], 1)
+    found = [fired(observed, state("a"), state("b"))[0]["event"] for observed in (first, later)]
+    assert found == ["realtime", "dataset:changed"]
+
+
+@pytest.mark.parametrize(("seconds", "count"), [(10.0, 0), (10.1, 1)])
+def test_the_event_of_a_polled_change_is_a_duplicate_for_ten_seconds(seconds, count):
+    observed = ObservedState(["realtime"], 1)
+    fired(observed, state("a"), state("b"), now=1000.0)
+    assert len(fired(observed, realtime("b"), now=1000.0 + seconds)) == count
+
+
+RECENT = "a07bb9f7778cb99f"
+KEPT = {
+    "recent": [RECENT],
+    "jobs": {"j": {"job": "j", "filename": "rooms.csv"}},
+    "master": "a",
+    "datasets": [1, 2],
+}
+"""What the first release stores, with the end of job "old" as the last event that has fired."""
+
+
+def test_a_stored_state_is_read_by_each_release():
+    observed = ObservedState([CREATED, FINISHED], None, KEPT)
+    assert observed.jobs == KEPT["jobs"]
+    assert observed.changed_state() is None
+    end = fired(observed, *(received(FINISHED, {"job": job}) for job in ("j", "j", "old")))
+    assert [event["job"] for event in end] == ["j"]
+    assert [event["dataset_id"] for event in fired(observed, listed(1, 2, 3))] == [3]
+    stored = observed.changed_state()
+    assert list(stored) == ["recent", "jobs", "master", "datasets"]
+    assert stored["recent"][0] == RECENT
+    assert (len(stored["recent"]), stored["jobs"], stored["master"]) == (3, {}, "a")
+    assert stored["datasets"] == [1, 2, 3]
+    assert fired(ObservedState(["realtime"], 1, KEPT), state("a")) == []
+    assert len(fired(ObservedState(["realtime"], 1, KEPT), state("b"))) == 1
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        None,
+        [],
+        "text",
+        {"jobs": []},
+        {"jobs": {"j": 1}},
+        {"master": 1},
+        {"datasets": [1, "2"]},
+        {"recent": "ab"},
+    ],
+)
+def test_a_stored_state_that_cannot_be_read_counts_as_none(stored):
+    observed = ObservedState(["*"], None, stored)
+    assert not observed.jobs
+    assert fired(observed, listed(7)) == []
+    assert observed.changed_state() == {"recent": [], "jobs": {}, "datasets": [7]}
+    assert fired(ObservedState(["*"], 1, stored), state("a")) == []
+
+
+def test_a_project_that_had_no_datasets_is_known_to_have_had_none():
+    assert len(fired(ObservedState(["*"], None, {"datasets": []}), listed(7))) == 1
+
+
+def test_two_hundred_events_and_a_hundred_jobs_are_remembered():
+    observed = ObservedState(["*"], None)
+    fired(observed, *(started(f"{number}") for number in range(101)))
+    assert list(observed.jobs) == [f"{number}" for number in range(1, 101)]
+    others = [received("x", {"job": f"{number}"}) for number in range(201)]
+    assert len(fired(observed, *others)) == 201
+    assert len(fired(observed, *others[1:])) == 0
+    assert len(fired(observed, others[0])) == 1
+
+
+def test_a_watcher_of_one_dataset_needs_no_list_and_fires_for_none():
+    observed = ObservedState(["*"], 1)
+    assert not observed.needs_list
+    assert fired(observed, listed(1), listed(1, 2)) == []
+    assert [ObservedState([name], None).needs_list for name in (CREATED, DELETED, "realtime")] == [
+        *(True, True, False)
+    ]
