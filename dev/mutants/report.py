@@ -143,7 +143,8 @@ def tables(scores: list[Score], results: Results) -> str:
     controls = [passed for area in results.controls.values() for passed in area]
     lines += [
         "",
-        f"Controls, tests that ran without a change: {len(controls)}, of which {controls.count(False)} failed.",
+        f"Controls, tests that ran without a change: {len(controls)}, of which {controls.count(False)} "
+        "failed.",
         "",
         "## Survivors",
         "",

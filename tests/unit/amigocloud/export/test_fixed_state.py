@@ -57,17 +57,18 @@ def test_a_state_that_reads_the_same_backwards_cannot_be_proven(sandbox: Any) ->
 def test_a_refused_query_is_tried_in_the_state_and_then_in_the_latest_one(sandbox: Any) -> None:
     sandbox.amigocloud.unknown_state = "refused"
     with RecordingHook() as hook:
-        with pytest.raises(IncompleteExportError, match="does not know the state any more"):
-            with state_of(hook, "gone").reading():
-                raise RequestRejectedError(400, "", "no such state")
+        reading = state_of(hook, "gone").reading()
+        with pytest.raises(IncompleteExportError, match="does not know the state any more"), reading:
+            raise RequestRejectedError(400, "", "no such state")
         assert [asked.get("state") for asked in hook.asked] == ["gone", None]
         assert [asked.get("dataset_id") for asked in hook.asked] == [str(seed.ASSETS), None]
 
 
 def test_a_query_that_is_refused_in_a_state_that_can_be_read_keeps_its_error(sandbox: Any) -> None:
     state = sandbox.amigocloud.store.master(seed.ASSETS)
-    with AmigoCloudHook() as hook, pytest.raises(RequestRejectedError, match="not this way"):
-        with state_of(hook, state).reading():
+    with AmigoCloudHook() as hook:
+        reading = state_of(hook, state).reading()
+        with pytest.raises(RequestRejectedError, match="not this way"), reading:
             raise RequestRejectedError(400, "", "not this way")
 
 

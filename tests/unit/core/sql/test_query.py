@@ -67,6 +67,18 @@ def test_arguments_of_a_query_are_valid_or_say_why_not(arguments: Any, problems:
 
 
 @pytest.mark.parametrize(
+    "word",
+    [
+        *("insert", "update", "delete", "merge", "replace", "upsert", "truncate", "create", "alter", "drop"),
+        *("grant", "revoke", "copy", "commit", "rollback", "savepoint", "vacuum", "lock"),
+    ],
+)
+def test_a_statement_that_writes_is_refused_by_its_first_word(word: str) -> None:
+    (problem,) = query_problems(f"-- x\n{word} x", "w", None, None)
+    assert problem.startswith(f"'sql' is a statement {word.upper()}, which returns no rows or changes them")
+
+
+@pytest.mark.parametrize(
     ("sql", "word"),
     [
         ("SELECT 1", "select"),

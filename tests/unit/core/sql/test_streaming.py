@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
+from contextlib import closing, suppress
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ from typing import Any, ClassVar
 import pytest
 from airflow.providers.common.sql.hooks.sql import DbApiHook
 
-from airflow_provider.core.sql import rows
+from airflow_provider.core.sql import rows, streaming
 from airflow_provider.core.sql.query import Query, first_word, is_one_statement
 from airflow_provider.core.sql.rows import read_query
 from tests.support.sql_sources import DuckDBHook, connect_file, register_hook
@@ -105,7 +106,7 @@ class StrictHook(DbApiHook):
 
 
 @pytest.mark.parametrize(
-    ("strips", "given"), [(True, "SELECT 1 AS a "), (False, " SELECT 1 AS a ; ")], ids=["refused", "kept"]
+    ("strips", "given"), [(True, "SELECT 1 AS X "), (False, " SELECT 1 AS X ; ")], ids=["refused", "kept"]
 )
 def test_a_last_semicolon_is_left_out_where_the_driver_refuses_it(
     monkeypatch: pytest.MonkeyPatch, strips: bool, given: str
@@ -115,7 +116,7 @@ def test_a_last_semicolon_is_left_out_where_the_driver_refuses_it(
     monkeypatch.setattr(_Statements, "given", [])
     monkeypatch.setattr(_Strict, "ended", [])
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "strict"}))
-    with read_query(Query(" SELECT 1 AS a ; ", "warehouse"), LOG) as found:
+    with read_query(Query(" SELECT 1 AS X ; ", "warehouse"), LOG) as found:
         assert list(found) == [[1]]
     assert _Statements.given == [given]
     assert _Strict.ended == ["rollback", "close"]
@@ -137,6 +138,28 @@ def test_the_log_tells_of_rows_every_ten_seconds(
     ]
 
 
+def test_the_rows_of_a_query_are_gone_after_its_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    register_hook(monkeypatch, StrictHook)
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "strict"}))
+    for failure in (None, RuntimeError):
+        with suppress(RuntimeError), read_query(Query("SELECT 1", "warehouse"), LOG) as found:
+            assert list(found) == [[1]]
+            if failure:
+                raise failure
+        with pytest.raises(ValueError, match="closed file"):
+            list(found)
+
+
+@pytest.mark.parametrize(("wanted", "cuts"), [(0, 0), (1, 1), (2, 1), (3, 0)])
+def test_a_connection_is_cut_off_only_when_rows_are_left(wanted: int, cuts: int) -> None:
+    cut: list[str] = []
+    rows = streaming._cut_off((row for row in ([1], [2])), lambda: cut.append("off"))
+    for _ in range(wanted):
+        next(rows, None)
+    rows.close()
+    assert len(cut) == cuts
+
+
 class OpenDuckDBHook(DuckDBHook):
     """Hook whose connections are in a transaction that has changed something."""
 
@@ -146,15 +169,33 @@ class OpenDuckDBHook(DuckDBHook):
         return connection
 
 
+class OpenSqliteHook(DbApiHook):
+    """Hook of SQLite with such connections, whose rows are objects."""
+
+    conn_name_attr = "sqlite_conn_id"
+    conn_type = "sqlite"
+    hook_name = "SQLite"
+
+    def get_conn(self) -> Any:
+        connection = sqlite3.connect(self.connection.host)
+        connection.row_factory = sqlite3.Row
+        connection.execute("INSERT INTO t VALUES (2)")
+        return connection
+
+
+@pytest.mark.parametrize("hook", [OpenDuckDBHook, OpenSqliteHook])
 def test_a_transaction_that_a_hook_has_begun_is_rolled_back(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, hook: type[DbApiHook]
 ) -> None:
     import duckdb
 
-    register_hook(monkeypatch, OpenDuckDBHook)
-    connect_file(monkeypatch, "duckdb", tmp_path / "rows.duckdb")
-    with duckdb.connect(str(tmp_path / "rows.duckdb")) as connection:
-        connection.execute("CREATE TABLE t (n int); INSERT INTO t VALUES (1)")
+    register_hook(monkeypatch, hook)
+    path, module = str(tmp_path / "rows"), duckdb if hook is OpenDuckDBHook else sqlite3
+    connect_file(monkeypatch, hook.conn_type, Path(path))
+    with closing(module.connect(path)) as connection:  # type: ignore[attr-defined]
+        connection.execute("CREATE TABLE t (n int)")
+        connection.execute("INSERT INTO t VALUES (1)")
+        connection.commit()
     with read_query(Query("SELECT n FROM t", "warehouse"), LOG) as found:
         assert list(found) == [[1]]
 

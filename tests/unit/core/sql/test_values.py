@@ -134,6 +134,28 @@ def test_a_result_without_rows_has_names(read: Read, database: Database, sql: st
         assert (rows.names, list(rows)) == (["a", "b"], [])
 
 
+def test_a_transaction_that_a_hook_has_begun_is_rolled_back(
+    read: Read, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.providers.postgres.hooks.postgres import PostgresHook
+
+    database.query("CREATE TABLE t (n int); GRANT SELECT ON t TO loader")
+    real = PostgresHook.get_conn
+
+    def begun(hook: PostgresHook) -> Any:
+        connection = real(hook)
+        connection.cursor().execute("SELECT count(*) FROM t")
+        return connection
+
+    monkeypatch.setattr(PostgresHook, "get_conn", begun)
+    assert read("SELECT 7 AS n") == [{"n": 7}]
+
+
+@pytest.mark.parametrize("sql", ["VALUES (1), (2)", "(SELECT 1)", "EXPLAIN SELECT 1", "SHOW server_version"])
+def test_each_statement_that_reads_has_rows(read: Read, sql: str) -> None:
+    assert read(sql)
+
+
 def test_a_list_with_such_a_value_is_a_problem_of_its_row(read: Read) -> None:
     sql = ", ".join(
         f"ARRAY[{value}] AS v{number}"

@@ -1,4 +1,4 @@
-"""The place of a watcher of events: what is stored, how long an event may be late, and when marks are dropped."""
+"""The place of a watcher of events: what is stored, how late an event may be, when marks are dropped."""
 
 from __future__ import annotations
 
