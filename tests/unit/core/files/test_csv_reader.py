@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider.core.files import csv_reader
-from airflow_provider.core.files.csv_reader import detect_delimiter
+from airflow_provider.core.files.csv_reader import detect_delimiter, detect_encoding
 from airflow_provider.core.files.row_operator import RowOperator
 from airflow_provider.core.files.row_source import RowOptions, read_source
 from airflow_provider.errors import InputError
@@ -54,6 +54,13 @@ def test_another_encoding_is_refused_with_the_argument_that_helps(tmp_path: Path
     with pytest.raises(InputError, match=f"encoding='{codec}'"):
         rows(tmp_path, data)
     assert rows(tmp_path, data, encoding=codec) == [{"id": "1", "name": "Müller"}]
+
+
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
+def test_the_more_frequent_place_of_zero_bytes_tells_the_likely_encoding(codec: str) -> None:
+    text = "一ab一aш一aш一a" if codec == "utf-16-le" else "一aш一ab一aш一a"
+    with pytest.raises(InputError, match=f"encoding='{codec}'"):
+        detect_encoding(text.encode(codec), "rows")
 
 
 def test_a_byte_that_the_given_encoding_does_not_have_is_named(tmp_path: Path) -> None:

@@ -7,8 +7,15 @@ from typing import Any
 
 import pytest
 
-from airflow_provider.core.files.storage import ensure_writable
+from airflow_provider.core.files.storage import ensure_writable, is_local
 from airflow_provider.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("path", "local"), [("/a/b", True), ("b", True), ("file:///a/b", True), ("memory://a/b", False)]
+)
+def test_a_path_without_a_protocol_or_of_files_is_local(path: str, local: bool) -> None:
+    assert is_local(path) is local
 
 
 def test_the_folder_is_created_and_nothing_is_left_in_it(tmp_path: Path) -> None:
