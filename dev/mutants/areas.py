@@ -78,6 +78,7 @@ AREAS = {
             "mapsindoors/sync/test_details.py",
             "mapsindoors/sync/test_moves.py",
             "mapsindoors/test_keys.py",
+            "mapsindoors/test_places.py",
         ),
     ),
     "comparisons": Area(

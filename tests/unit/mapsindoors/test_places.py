@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,15 @@ def test_a_place_far_from_its_venue_is_refused_unless_allowed(
     assert writes(sandbox) == 0
     run(kind, unlimited_service, place, allow_distant="True")
     assert writes(sandbox) == 1
+
+
+def test_a_far_place_is_named_with_its_distance(unlimited_service: MapsIndoorsService) -> None:
+    with pytest.raises(InputError) as caught:
+        run("sync", unlimited_service, {"geometry": None, "lon": 12.7505, "lat": 55.7805})
+    (problem,) = caught.value.problems
+    away = re.search(r"geometry is (\d+) km away from the venue, at \[12.7505, 55.7805\]", problem)
+    assert away
+    assert 10 <= int(away[1]) <= 12  # 0.18 degrees at a latitude of 55.78
 
 
 @pytest.mark.parametrize("kind", ["sync", "create", "update"])

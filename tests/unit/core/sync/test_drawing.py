@@ -87,6 +87,15 @@ def test_labels_do_not_overlap() -> None:
     assert len({x for x, _, _ in lines}) == 1
 
 
+@pytest.mark.parametrize(("apart", "same_line"), [(0.09, False), (0.12, True)])
+def test_labels_that_fit_beside_each_other_are_on_one_line(apart: float, same_line: bool) -> None:
+    # A digit is 6.4 wide, and a degree 61.8 here.
+    small = [Shape("update", square(4.0 + n * apart, 4.0, 0.01), "", "", n) for n in (1, 2)]
+    drawn = draw([Shape("floor", square(0.0, 0.0, 10.0), "", "", 0), *small])
+    first, second = re.findall(r'<text class="changed" x="[\d.]+" y="([\d.]+)">', drawn)
+    assert (first == second) is same_line
+
+
 def test_each_limit_has_a_sentence() -> None:
     limits = Limits(max_changes=1, max_deletes=0, max_delete_ratio=0.1)
     found = limits.exceeded(changes=2, deletes=1, removals=1, compared=5, removed="rows would go")

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -319,6 +320,28 @@ def test_columns_of_a_query_have_names_in_any_case() -> None:
     (read,) = read_desired_rows(rows)
     rows.close()
     assert (read.item["externalId"], read.base_type) == ("D-1", "poi")
+
+
+def test_times_of_a_query_are_in_the_zone_that_is_stated() -> None:
+    rows = SqlRows(["externalId", "activeFrom"], ZoneInfo("Europe/Copenhagen"))
+    rows.add([["D-1", "2026-07-01T12:00:00"]])
+    (read,) = read_desired_rows(rows)
+    rows.close()
+    assert read.item["baseTypeProperties"]["activefrom"].startswith("2026-07-01T10:00:00")
+
+
+def test_members_of_the_defaults_are_under_those_of_a_row() -> None:
+    defaults = read_defaults({"capacity": 2, "obstacle": True, "owner@generic": "IT", "name": "x"})
+    rows = read_desired_rows([{"externalId": "1", "capacity": 5, "Name@EN": "own"}], defaults=defaults)
+    (item,) = (row.item for row in rows)
+    assert item["baseTypeProperties"] == {"capacity": "5", "obstacle": "true"}
+    assert {"owner@generic", "name@en"} <= item["properties"].keys()
+    assert "owner@generic" in rows[0].defaulted
+    assert "name@en" not in rows[0].defaulted
+    assert Defaults().under({"a": 1}, {}) == {"a": 1}
+    plain = Defaults({"properties": {"a": 1, "b": 2}, "status": 1})
+    assert plain.under({"properties": {"a": 7}}, {}) == {"properties": {"b": 2, "a": 7}, "status": 1}
+    assert plain.under({"status": 3}, {}) == {"properties": {"a": 1, "b": 2}, "status": 3}
 
 
 def test_a_row_that_is_no_object_is_a_problem_of_its_own() -> None:

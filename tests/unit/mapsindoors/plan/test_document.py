@@ -61,6 +61,24 @@ def test_a_row_of_several_files_has_the_name_of_its_file() -> None:
     assert Plan.from_json(document, "a plan").changes[0].row == "a.csv:3"
 
 
+def test_a_plan_is_summed_up_in_a_sentence() -> None:
+    plan = Plan("d", "externalId", {}, "f")
+    assert plan.summary() == "no changes; 0 rows unchanged, 0 left out; compared with 0 objects"
+    plan.changes = [
+        Change("create", "A", "room"),
+        Change("create", "B", "room"),
+        Change("create", "C", "poi"),
+        Change("update", "D", "poi", fields={"parentId": ["a", "b"]}),
+        Change("update", "E", "poi", fields={"name": ["a", "b"]}),
+        Change("delete", "F", "floor"),
+    ]
+    plan.unchanged, plan.compared, plan.failed = 7, 11, [{"row": 1}]
+    assert plan.summary() == (
+        "create 2 room, 1 poi; update 2 poi; delete 1 floor; 1 of them move to another parent;"
+        " 7 rows unchanged, 1 left out; compared with 11 objects"
+    )
+
+
 @settings(max_examples=examples(25))
 @given(plan=PLANS)
 def test_the_counts_of_a_plan_are_those_of_its_changes(plan: Plan) -> None:
