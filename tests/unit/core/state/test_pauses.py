@@ -113,6 +113,18 @@ async def test_a_loop_notices_its_pause_before_its_next_beat(clock: FakeClock) -
     assert not loop.since(clock.now)
 
 
+async def test_a_loop_that_nobody_asks_for_long_has_had_no_pause(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pauses, "BEAT_SECONDS", 0.0)
+    loop, began = Pauses(asyncio.get_running_loop()), clock.now
+    for _ in range(3):
+        clock.now += pauses.LONG_SECONDS - 1
+        await asyncio.sleep(0.001)
+    assert not loop.since(began)
+    monkeypatch.setattr(pauses, "BEAT_SECONDS", 3600.0)
+
+
 def test_a_fork_has_pauses_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     here: Callable[[], TaskPauses] = TaskPauses.here
     mine = here()
