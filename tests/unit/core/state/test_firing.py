@@ -420,7 +420,11 @@ async def test_after_a_pause_the_watcher_waits_and_reads_the_state_again(
     assert len(clock.slept) == 1
     clock.now += 40
     store.set("w", {"at": 5})
-    assert await fired(watcher, decide("c")) == []
+
+    def refused(value: Any) -> Any:
+        raise AssertionError(value)
+
+    assert await fired(watcher, refused) == []
     assert (watcher.value, watcher.is_outdated) == ({"at": 5}, True)
 
 
