@@ -63,6 +63,12 @@ def test_a_group_runs_its_configurations_as_one(
     assert sandbox.counters.total("withExecutionGroup") == 1
 
 
+def test_a_create_without_effect_is_sent_a_second_time_for_the_group(group: Any, sandbox: Any) -> None:
+    fault = sandbox.faults.add("html", status=504, method="POST", path=CREATE)
+    TaskRunner().run(run_operator())
+    assert (fault.hits, sandbox.counters.total("withExecutionGroup"), len(group.runs)) == (1, 2, 1)
+
+
 def test_items_of_a_group_run_may_be_large(group: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LeanIXHook, "upload_above", 10)
     task = LeanIXStartRunOperator(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from airflow_provider.leanix.operators import LeanIXRunOperator
 from airflow_provider.leanix.runs import outcome
 from airflow_provider.leanix.runs.outcome import (
     RunOutcome,
+    _iter_warnings,
     build_outcome,
     failure_reason,
     processed_count,
@@ -144,6 +146,23 @@ def test_errors_and_warnings_are_counted_and_the_first_ten_shown() -> None:
         "errors": 1,
         "warnings": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("sizes", "found"), [([0], 0), ([100, 0], 100), ([100, 99], 199), ([100, 100, 1], 201), ([100, None], 101)]
+)
+def test_warnings_are_read_page_by_page(sizes: list[int | None], found: int) -> None:
+    asked: list[Any] = []
+
+    def send(call: Any) -> Any:
+        asked.append(call.params)
+        size = sizes[len(asked) - 1]
+        return None if size is None else [{}] * size
+
+    rows = list(_iter_warnings(SimpleNamespace(send=send), "r"))  # type: ignore[arg-type]
+    assert len(rows) == found
+    assert (rows[-1:] == [None]) is (sizes[-1] is None)
+    assert asked == [{"offset": 100 * page, "limit": 100} for page in range(len(sizes))]
 
 
 def reason(fail_on: str = "errors", max_errors: int = 0, **more: Any) -> str:

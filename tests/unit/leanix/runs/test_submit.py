@@ -113,6 +113,13 @@ def test_lost_answer_and_a_crash_together(
     assert (leanix.starts, len(leanix.runs)) == (1, 1)
 
 
+def test_the_log_names_the_configuration_that_is_run(leanix: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    TaskRunner().run(run_operator())
+    logged = capsys.readouterr().out
+    assert f"Created run {leanix.runs[0].id} of report/landscape/1.0.0/outbound" in logged
+    assert f"Started run {leanix.runs[0].id}" in logged
+
+
 def test_create_without_effect_is_sent_a_second_time(leanix: Any, sandbox: Any) -> None:
     sandbox.faults.add("html", status=504, method="POST", path=r"/synchronizationRuns$")
     assert TaskRunner().run(run_operator())["status"] == "FINISHED"
