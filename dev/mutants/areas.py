@@ -121,6 +121,7 @@ AREAS = {
             "amigocloud/export/test_keyset_requests.py",
             "amigocloud/export/test_parts.py",
             "amigocloud/export/test_readers.py",
+            "amigocloud/export/test_sql.py",
             "amigocloud/test_hooks.py",
             "amigocloud/test_pagination.py",
         ),
@@ -187,6 +188,7 @@ AREAS = {
             "leanix/runs/test_results.py",
             "leanix/test_run_ended_trigger.py",
             "leanix/test_triggers.py",
+            "test_trigger_serialisation.py",
         ),
     ),
 }
