@@ -149,7 +149,8 @@ def test_errors_and_warnings_are_counted_and_the_first_ten_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sizes", "found"), [([0], 0), ([100, 0], 100), ([100, 99], 199), ([100, 100, 1], 201), ([100, None], 101)]
+    ("sizes", "found"),
+    [([0], 0), ([100, 0], 100), ([100, 99], 199), ([100, 100, 1], 201), ([100, None], 101)],
 )
 def test_warnings_are_read_page_by_page(sizes: list[int | None], found: int) -> None:
     asked: list[Any] = []

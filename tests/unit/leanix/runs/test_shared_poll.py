@@ -12,7 +12,7 @@ import pytest
 
 from airflow_provider.core.http import rate_limit
 from airflow_provider.core.shared_polls import WOKEN_AT_ONCE
-from airflow_provider.errors import TransportError
+from airflow_provider.errors import InputError, TransportError
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.runs import shared_poll
 from airflow_provider.leanix.runs.shared_poll import RunWaiter, _RunListPoller
@@ -141,8 +141,12 @@ def test_a_late_waiter_does_not_wait_for_the_interval_of_slow_waiters(leanix: An
     assert asyncio.run(wait())["run_status"] == "FINISHED"
 
 
-def test_a_connection_that_cannot_be_reloaded_ends_no_waiter(
-    leanix: Any, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("problem", "ends"),
+    [(RuntimeError("the API server is restarting"), "done"), (InputError("no host"), "error")],
+)
+def test_a_connection_that_cannot_be_reloaded_ends_a_waiter_only_if_it_is_invalid(
+    leanix: Any, sandbox: Any, monkeypatch: pytest.MonkeyPatch, problem: Exception, ends: str
 ) -> None:
     monkeypatch.setattr(shared_poll, "_HOOK_MAX_AGE", 0.0)
     leanix.run_seconds = 0.5
@@ -153,11 +157,11 @@ def test_a_connection_that_cannot_be_reloaded_ends_no_waiter(
         if "settings" not in vars(hook):
             reads.append(1)
             if len(reads) > 1:
-                raise RuntimeError("the API server is restarting")
+                raise problem
         return await real(hook)
 
     monkeypatch.setattr(LeanIXHook, "aload", flaky)
-    assert asyncio.run(first_event(trigger_for(run_id)))["status"] == "done"
+    assert asyncio.run(first_event(trigger_for(run_id)))["status"] == ends
     assert len(reads) > 1
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from airflow_provider.core.state.submission import Submission
-from airflow_provider.errors import ProviderError, RunFailedError
+from airflow_provider.errors import NotFoundError, ProviderError, RunFailedError
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.operators import LeanIXRunOperator, LeanIXStartRunOperator
 from airflow_provider.leanix.runs import submit
@@ -265,6 +266,15 @@ def test_a_run_that_is_only_said_to_be_unknown_is_not_replaced(
     sandbox.faults.add("html", status=404, path="/status$")
     assert task.run(run_operator(deferrable=deferrable))["run_id"] == leanix.runs[0].id
     assert (leanix.starts, len(leanix.runs)) == (1, 1)
+
+
+def test_the_list_confirms_or_corrects_that_a_run_is_unknown() -> None:
+    def unknown(run_id: str) -> str:
+        raise NotFoundError(404, "", run_id)
+
+    rows = [{"id": "other", "status": "FAILED"}, {"id": "r", "status": "FINISHED"}]
+    hook: Any = SimpleNamespace(get_run_status=unknown, list_runs=lambda: rows)
+    assert [submit._status_or_none(hook, run_id) for run_id in ("r", "nowhere")] == ["FINISHED", None]
 
 
 def test_forgotten_run_is_replaced(leanix: Any) -> None:
