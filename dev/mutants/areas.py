@@ -138,6 +138,8 @@ AREAS = {
             "leanix/ldif/test_content.py",
             "leanix/ldif/test_document.py",
             "leanix/ldif/test_header.py",
+            "leanix/ldif/test_items.py",
+            "leanix/ldif/test_mapping.py",
             "leanix/ldif/test_stream_parser.py",
             "leanix/ldif/test_validation.py",
         ),

@@ -165,18 +165,13 @@ class ItemValidator:
             yield "'data' must be an object" if "data" in item else "'data' is missing; it must be an object"
         if ABSENT in (type_, id_) or self._allow_duplicates:
             return
-        if not self._seen.add((_compared(type_), _compared(id_))):
+        if not self._seen.add((normal_key(str(type_)), normal_key(str(id_)))):
             yield "the same type and id occurred before (allow_duplicates accepts that)"
 
 
 def is_trigger(item: Any) -> bool:
     """Return whether an item is the dummy with which an inbound run is started that only writes an LDIF."""
     return isinstance(item, Mapping) and item == TRIGGER
-
-
-def _compared(key: Any) -> str:
-    text = str(key)
-    return text if text.isascii() and text == text.strip() else normal_key(text)
 
 
 def _item_label(item: Any) -> tuple[str, str]:

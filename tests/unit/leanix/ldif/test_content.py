@@ -16,7 +16,7 @@ import pytest
 
 from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions
 from airflow_provider.core.sql.query import Query
-from airflow_provider.core.sql.rows import read_query
+from airflow_provider.core.sql.rows import SqlRows, read_query
 from airflow_provider.errors import InputError
 from airflow_provider.leanix.ldif.content import open_content
 from airflow_provider.leanix.ldif.document import make_header, prepare
@@ -311,6 +311,15 @@ def test_a_whole_ldif_takes_no_mapping_and_a_list_does(tmp_path: Path) -> None:
     path.write_text(json.dumps({"content": [{"key": "1", "name": "x"}]}))
     with pytest.raises(InputError, match="is a whole LDIF, whose items need no mapping; leave 'mapping' out"):
         prepare(HEADER, str(path), mapping=mapping)
+
+
+def test_columns_of_a_query_are_mapped_whatever_their_case() -> None:
+    mapping = read_mapping({"type": {"constant": "A"}, "id": "key", "data": {"title": "name"}})[0]
+    rows = SqlRows(["KEY", "Name"])
+    rows.add([["1", "x"]])
+    document = json.loads(b"".join(prepare(HEADER, rows, mapping=mapping).open()))
+    rows.close()
+    assert document["content"] == [{"type": "A", "id": "1", "data": {"title": "x"}}]
 
 
 def test_an_ldif_file_whose_path_is_the_text_of_a_list_is_refused_before_it_is_opened() -> None:
