@@ -42,6 +42,10 @@ def redis_connection(**fields: Any) -> Connection:
             {"extra": {"ssl": True, "ssl_cert_reqs": "none", "ssl_ca_certs": "", "other": 1}},
             "rediss://redis:6379/0?ssl_cert_reqs=none",
         ),
+        *(
+            ({"extra": {"ssl": True, f"ssl_{name}": "a/b"}}, f"rediss://redis:6379/0?ssl_{name}=a%2Fb")
+            for name in ("cert_reqs", "ca_certs", "ca_path", "certfile", "keyfile", "check_hostname")
+        ),
     ],
     ids=str,
 )

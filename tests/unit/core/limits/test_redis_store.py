@@ -286,6 +286,12 @@ def test_a_service_without_time_in_scripts_is_asked_for_it_apart(
     assert [wait > 0 for wait in waits(store, 11)] == [False] * 10 + [True]
     store.pause(KEY, RATE, 30)
     assert waits(store, 1)[0] > 29
+    now, slot = client.time()[0], store.reserve("other", RATE, 60).slot
+    assert now <= slot / SECOND < now + 30
+
+
+def test_a_process_keeps_its_connection(store: RedisStore) -> None:
+    assert store.open_client() is store.open_client()
 
 
 def test_nothing_is_imported_before_redis_is_used() -> None:

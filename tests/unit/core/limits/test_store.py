@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from airflow_provider.core.limits.fallback import FallbackStore
 from airflow_provider.core.limits.plan import SECOND, Rate, State, just_used, plan
 from airflow_provider.core.limits.process import ProcessStore
 from airflow_provider.core.limits.semaphore import STALE, Permit, ProcessSemaphore
@@ -72,6 +73,34 @@ def test_budgets_that_never_stay_apart_are_an_unusable_store() -> None:
     store._join = lambda *_: False  # type: ignore[method-assign]
     with pytest.raises(StoreUnusableError, match="^the aliases of a budget lead in a circle$"):
         store.join("a", "b", RATE)
+
+
+class Failing(Records):
+    """Records that cannot be used for a while."""
+
+    is_unusable = False
+
+    @contextmanager
+    def locked(self, key: str, block: bool) -> Iterator[Record]:
+        if self.is_unusable:
+            raise StoreUnusableError("gone")
+        with super().locked(key, block) as record:
+            yield record
+
+
+def test_a_reservation_is_asked_about_in_the_store_that_holds_it() -> None:
+    first, second = Failing(), Records()
+    store = FallbackStore(first, second)
+    kept = store.reserve("a", RATE, 60)
+    first.is_unusable = True
+    other = store.reserve("a", RATE, 60)
+    assert (kept.store, other.store) == (first, second)
+    second.pause("a", RATE, 3)
+    assert store.paused_until(other) == second.time + 3 * SECOND
+    assert store.paused_until(kept) == 0
+    assert store.place == second.place
+    first.is_unusable = False
+    assert store.paused_until(other) == second.time + 3 * SECOND
 
 
 def test_eight_aliases_are_followed_and_no_more() -> None:
