@@ -282,6 +282,8 @@ def test_bytes_and_types_are_named_in_errors() -> None:
         READER.read({1})
     with pytest.raises(UnreadableValueError, match="^is a pandas.*Timedelta, which has no JSON form$"):
         READER.read(pd.Timedelta(1))
+    with pytest.raises(UnreadableValueError, match="^is a numpy.*longdouble, which has no JSON form$"):
+        READER.read(np.longdouble(1))
 
 
 def test_an_error_names_the_outer_keys_of_a_deep_value_only() -> None:

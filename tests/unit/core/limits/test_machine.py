@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from airflow_provider.core.limits import address, fallback, machine
 from airflow_provider.core.limits.machine import MachineStore
 from airflow_provider.core.limits.plan import Rate, State
-from airflow_provider.core.limits.store import Store, StoreUnusableError, WouldBlockError
+from airflow_provider.core.limits.store import Record, Store, StoreUnusableError, WouldBlockError
 
 RATE = Rate.per_second(10)
 KEY = "ab12" * 10
@@ -269,6 +269,20 @@ def test_a_killed_holder_frees_its_lock(store: MachineStore, holder: subprocess.
     assert len(waits(store, 10)) == 10
 
 
+def test_a_body_never_lies_where_the_last_one_is(tmp_path: Path) -> None:
+    file, used, sizes = os.open(tmp_path / "budget", os.O_CREAT | os.O_RDWR), slice(0, 0), []
+    for count in (1, 2, 3, 50, 2, 60, 61, 1, 1, 500, 1, 1):
+        slots = list(range(count))
+        machine._write(file, os.fstat(file).st_size, used, Record(State(slots, 7)))
+        sizes.append(os.fstat(file).st_size)
+        read, body = machine._read(file, sizes[-1])
+        assert (list(read.state.slots), read.state.paused_until) == (slots, 7)
+        assert body.start >= used.stop or body.stop <= used.start
+        used = body
+    os.close(file)
+    assert sizes[-1] < 1000 < max(sizes)
+
+
 @pytest.mark.parametrize("pages", [0, 1])
 def test_a_process_killed_between_two_pages_of_a_write_changes_nothing(
     store: MachineStore, monkeypatch: pytest.MonkeyPatch, pages: int
@@ -420,6 +434,35 @@ def test_a_named_folder_that_all_may_write_to_is_refused(tmp_path: Path) -> None
     with pytest.raises(StoreUnusableError, match="name a folder in it"):
         waits(MachineStore(str(folder)), 1)
     assert len(waits(MachineStore(str(folder / "budgets")), 1)) == 1
+
+
+def test_a_refused_folder_leaves_no_descriptor_open(tmp_path: Path) -> None:
+    folder = tmp_path / "open"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(50):
+        with pytest.raises(StoreUnusableError):
+            waits(MachineStore(str(folder)), 1)
+    assert len(os.listdir("/proc/self/fd")) < before + 25
+
+
+def test_a_file_of_the_same_name_in_the_present_folder_is_not_opened(
+    store: MachineStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits(store, 1)
+    theirs = tmp_path / "elsewhere" / file_of(tmp_path / "budgets").name
+    theirs.parent.mkdir()
+    theirs.write_bytes(b"precious")
+    theirs.chmod(0o600)
+    monkeypatch.chdir(theirs.parent)
+    waits(store, 1)
+    assert theirs.read_bytes() == b"precious"
+
+
+def test_a_boot_has_the_same_short_name_for_all_releases() -> None:
+    path = Path("/proc/sys/kernel/random/boot_id")
+    assert machine.boot_id() == (path.read_text().replace("-", "")[:12] if path.exists() else "boot")
 
 
 def become_ordinary() -> None:

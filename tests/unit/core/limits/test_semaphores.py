@@ -11,6 +11,8 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -207,6 +209,18 @@ def test_a_lease_in_redis_is_renewed_while_its_request_lasts(
         until(lambda: client.zscore(name, held.id) > first)
         semaphore.leave(held)
         assert not client.exists(name)
+
+
+def test_leases_are_renewed_after_a_while_and_not_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis_semaphore, "_RENEWAL", 2.0)
+    store: Any = SimpleNamespace(run=lambda *_: None, place="here")
+    semaphore = redis_semaphore.RedisSemaphore(store, "key", 1)
+    semaphore._hold("permit")
+    waiting = semaphore._renewer
+    assert waiting
+    semaphore.leave(Permit("permit"))
+    waiting.join(0.05)
+    assert waiting.is_alive()  # it finds no lease when its time has come
 
 
 def test_a_lost_lease_is_not_taken_again_by_renewal(
