@@ -271,7 +271,7 @@ def test_a_killed_holder_frees_its_lock(store: MachineStore, holder: subprocess.
 
 def test_a_body_never_lies_where_the_last_one_is(tmp_path: Path) -> None:
     file, used, sizes = os.open(tmp_path / "budget", os.O_CREAT | os.O_RDWR), slice(0, 0), []
-    for count in (1, 2, 3, 50, 2, 60, 61, 1, 1, 500, 1, 1):
+    for count in (0, 1, 2, 0, 3, 50, 2, 60, 61, 1, 1, 500, 1, 1):
         slots = list(range(count))
         machine._write(file, os.fstat(file).st_size, used, Record(State(slots, 7)))
         sizes.append(os.fstat(file).st_size)
@@ -280,6 +280,7 @@ def test_a_body_never_lies_where_the_last_one_is(tmp_path: Path) -> None:
         assert body.start >= used.stop or body.stop <= used.start
         used = body
     os.close(file)
+    assert sizes[3] == sizes[2]  # a short file is not cut
     assert sizes[-1] < 1000 < max(sizes)
 
 
@@ -436,12 +437,20 @@ def test_a_named_folder_that_all_may_write_to_is_refused(tmp_path: Path) -> None
     assert len(waits(MachineStore(str(folder / "budgets")), 1)) == 1
 
 
-def test_a_refused_folder_leaves_no_descriptor_open(tmp_path: Path) -> None:
+def test_a_refused_folder_or_file_leaves_no_descriptor_open(tmp_path: Path) -> None:
     folder = tmp_path / "open"
     folder.mkdir()
     folder.chmod(0o1777)
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(50):
+        with pytest.raises(StoreUnusableError):
+            waits(MachineStore(str(folder)), 1)
+    folder.chmod(0o700)
+    waits(MachineStore(str(folder)), 1)
+    file_of(folder).chmod(0o666)
+    for _ in range(50):
+        with pytest.raises(StoreUnusableError):
+            MachineStore(str(folder)).open_file(file_of(folder).name, create=False)
         with pytest.raises(StoreUnusableError):
             waits(MachineStore(str(folder)), 1)
     assert len(os.listdir("/proc/self/fd")) < before + 25

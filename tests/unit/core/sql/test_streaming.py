@@ -183,6 +183,16 @@ class OpenSqliteHook(DbApiHook):
         return connection
 
 
+@pytest.mark.parametrize("sql", ["FROM range(2)", "CALL pragma_version()", "EXPLAIN SELECT 1", "VALUES (1)"])
+def test_each_statement_of_duckdb_that_reads_has_rows(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sql: str
+) -> None:
+    register_hook(monkeypatch, DuckDBHook)
+    connect_file(monkeypatch, "duckdb", tmp_path / "rows.duckdb")
+    with read_query(Query(sql, "warehouse"), LOG) as found:
+        assert found.count
+
+
 @pytest.mark.parametrize("hook", [OpenDuckDBHook, OpenSqliteHook])
 def test_a_transaction_that_a_hook_has_begun_is_rolled_back(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, hook: type[DbApiHook]

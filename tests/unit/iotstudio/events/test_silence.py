@@ -60,6 +60,23 @@ def test_a_filter_on_a_property_of_other_things_is_named(hook: IoTStudioHook) ->
     assert everywhere.problems(hook, 1) == ["no Thing is selected; nothing is silent"]
 
 
+def test_too_few_things_that_can_fall_silent_are_named(hook: IoTStudioHook) -> None:
+    found = Silence(Fleet(), 60, ["a", "tempratur"])
+    things = [{"uid": f"{number}", "properties": {"a": {}} if number < 2 else {}} for number in range(3)]
+    things[2]["properties"] = {"temperature": {}}
+    for _ in range(2):  # the numbers are those of the last poll
+        found._doubtful(things)
+    known = found.problems(hook, 2)
+    assert known == [
+        "properties: no Thing of 3 has the property 'tempratur'; did you mean 'temperature'?;"
+        " it does not count"
+    ]
+    assert found.problems(hook, 3) == [
+        *known,
+        "only 2 of 3 Things can fall silent, not 3; the wait does not end",
+    ]
+
+
 @pytest.mark.parametrize(
     ("properties", "asked"), [(["temperature"], "temperature"), (["temperature", "x"], None)]
 )

@@ -109,6 +109,21 @@ async def test_an_answer_that_confirms_a_value_is_asked_for_once(watched: Watche
     assert (len(watched.polls), watched.asked) == (1, [[MANY[0]], [MANY[0]]])
 
 
+@pytest.mark.parametrize(("connected", "pause", "waited"), [(True, 0.05, 0.05), (False, 3600.0, 0.02)])
+async def test_the_poll_at_the_interval_takes_what_another_watcher_has_just_asked(
+    monkeypatch: pytest.MonkeyPatch, connected: bool, pause: float, waited: float
+) -> None:
+    monkeypatch.setattr(watch, "OFFLINE_SECONDS", 0.02)
+    quiet, loop = Watched(), asyncio.get_running_loop()
+    quiet.inbox.connected = connected
+    began = loop.time()
+    async for _ in quiet.watch.events(quiet, pause, failed=False):  # type: ignore[arg-type]
+        pass
+    ended = loop.time()
+    assert began + waited <= ended
+    assert began <= quiet.watch.fresh_from <= ended - 0.8 * waited
+
+
 async def test_after_a_failed_poll_values_wait_for_the_next_one() -> None:
     failed = Watched()
     failed.push(HOT)
