@@ -82,6 +82,17 @@ def test_a_row_with_a_uid_is_matched_by_it_and_may_change_the_title(
     assert len(service.space.things) == len(fleet)
 
 
+def test_things_without_a_title_are_compared_by_their_uid(
+    service: IoTStudioService, fleet: list[str]
+) -> None:
+    for uid in fleet[:2]:
+        service.space.things[uid].title = ""
+    rows = [{"uid": uid} for uid in fleet[1:]]
+    result = sync(rows, match_on="uid", missing="delete", max_deletes=1, max_delete_ratio=0.5)
+    assert counts(result) == (0, 0, 1, 9, 0)
+    assert sorted(service.space.things) == sorted(fleet[1:])
+
+
 def test_a_category_limits_what_is_compared_and_created(service: IoTStudioService, fleet: list[str]) -> None:
     meter = service.space.things[fleet[8]]
     rows = [{"title": "Meter 9"}, {"title": meter.title, "description": "Main"}]
@@ -94,6 +105,8 @@ def test_a_category_limits_what_is_compared_and_created(service: IoTStudioServic
     assert len(service.space.things) == 10
     with pytest.raises(InputError, match="no Thing in the category 'Meters' has the uid"):
         sync([{"uid": fleet[0], "title": "x"}], category="Meters")
+    with pytest.raises(InputError, match=f"no Thing has the uid '{UNKNOWN}'"):
+        sync([{"uid": UNKNOWN, "title": "x"}])
     with pytest.raises(InputError, match="categories lacks 'Meters'"):
         sync([{"title": "Meter 9", "categories": ["Sensors"]}], match_on="title", category="Meters")
     with pytest.raises(InputError, match="there is no category 'Meter'; did you mean 'Meters'"):

@@ -107,6 +107,16 @@ def test_a_row_that_two_entries_fit_names_neither_without_an_id(solution: Soluti
     assert solution.run([{**row, "id": first}])["update"] == 1
 
 
+def test_a_property_that_an_entry_has_in_two_spellings_is_not_changed(
+    types: Solution, sandbox: Sandbox
+) -> None:
+    texts = {**NAMES, "Owner@generic": "a", "owner@GENERIC": "b"}
+    types.put({"id": "a" * 24, "name": "Twice", "properties": texts})
+    with pytest.raises(InputError, match="properties key 'owner@generic' is on the object more than once"):
+        types.run([{"name": "Twice", "owner@generic": "c"}])
+    assert writes(sandbox) == 0
+
+
 def test_rows_may_have_ids_and_no_names(solution: Solution) -> None:
     rows = [{"id": solution.id_of(key), "name@en": "Changed"} for key in (solution.old, solution.other)]
     assert solution.run(rows)["update"] == 2

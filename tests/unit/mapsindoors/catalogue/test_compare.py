@@ -38,6 +38,15 @@ def rules(**members: Any) -> list[dict[str, Any]]:
             {"displayRules": rules(icon={"size": 7, "title": "x"})},
             {"displayRules.Default.icon.size": [7, 5]},
         ),
+        (
+            {"displayRules": {"Default": {"zoom": 3, "icon": {"size": 5}, "label": {"size": 6}}}},
+            {"displayRules": rules(zoom=1)},
+            {
+                "displayRules.Default.zoom": [1, 3],
+                "displayRules.Default.icon.size": [None, 5],
+                "displayRules.Default.label.size": [None, 6],
+            },
+        ),
         ({"displayRules": {"Default": {"visible": ""}}}, {"displayRules": rules(visible=None)}, {}),
         ({"displayRules": {"New": {}}}, {"displayRules": rules()}, {"displayRules.New": [None, {}]}),
         ({"displayRules": {"Default": {}}}, {"displayRules": rules()}, {}),
