@@ -29,7 +29,7 @@ class Score:
     :param timed_out: those for which a test did not end.
     :param survivors: the others.
     :param not_run: mutants of the sample without a result.
-    :param survived_first: number of mutants that survived when they were run first.
+    :param first: percent that did not survive when the sample was run first; None when it was not.
     """
 
     area: str
@@ -39,7 +39,7 @@ class Score:
     timed_out: int
     survivors: tuple[Mutant, ...]
     not_run: int
-    survived_first: int
+    first: float | None
 
     @property
     def size(self) -> int:
@@ -49,15 +49,7 @@ class Score:
     @property
     def percent(self) -> float:
         """Percent that did not survive."""
-        return self._percent(len(self.survivors))
-
-    @property
-    def first_percent(self) -> float:
-        """Percent that did not survive when they were run first."""
-        return self._percent(self.survived_first)
-
-    def _percent(self, survived: int) -> float:
-        return 100 * (self.size - survived) / self.size if self.size else 0.0
+        return 100 * (self.killed + self.timed_out) / self.size if self.size else 0.0
 
 
 def area_mutants(area: str) -> list[Mutant]:
@@ -90,19 +82,19 @@ def score(area: str, results: Results, size: int, seed: str) -> Score:
         statuses.count(TIMED_OUT),
         tuple(mutant for mutant in run if results.status(mutant.key) == SURVIVED),
         len(chosen) - len(run),
-        sum(results.first[mutant.key].status == SURVIVED for mutant in run),
+        results.samples.get((area, seed), (0, None))[1],
     )
 
 
 def all_scores(results: Results) -> list[Score]:
-    """Return the scores of all samples that were begun.
+    """Return the scores of all samples that were run, by area and seed.
 
     :param results: the results.
     """
     return [
-        score(area, results, size, seed)
+        score(area, results, results.samples[area, seed][0], seed)
         for area in AREAS
-        for seed, size in sorted(results.samples.get(area, {}).items())
+        for seed in sorted(seed for one, seed in results.samples if one == area)
     ]
 
 
@@ -137,7 +129,7 @@ def tables(scores: list[Score], results: Results) -> str:
     ]
     lines += [
         f"| {one.area} | {one.total} | {one.seed} | {one.size} | {one.killed} | {one.timed_out} | "
-        f"{len(one.survivors)} | {one.percent:.1f} % | {one.first_percent:.1f} % |"
+        f"{len(one.survivors)} | {one.percent:.1f} % | {one.first or 0:.0f} % |"
         for one in scores
     ]
     controls = [passed for area in results.controls.values() for passed in area]

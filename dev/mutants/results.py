@@ -47,16 +47,15 @@ class Result:
 
 
 class Results:
-    """The first and the last result of each mutant, and the samples that were begun.
+    """The last result of each mutant, and the score of each sample when it was run first.
 
     :param path: file with one JSON object a line.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.first: dict[str, Result] = {}
         self.found: dict[str, Result] = {}
-        self.samples: dict[str, dict[str, int]] = {}
+        self.samples: dict[tuple[str, str], tuple[int, float]] = {}
         self.controls: dict[str, list[bool]] = {}
         for line in path.read_text().splitlines() if path.exists() else ():
             self._keep(json.loads(line))
@@ -65,10 +64,10 @@ class Results:
         if "control" in value:
             self.controls.setdefault(str(value["control"]), []).append(bool(value["passed"]))
         elif "sample" in value:
-            self.samples.setdefault(str(value["sample"]), {})[str(value["seed"])] = int(str(value["size"]))
+            first = int(str(value["size"])), float(str(value["percent"]))
+            self.samples[str(value["sample"]), str(value["seed"])] = first
         else:
             result = Result(**value)  # type: ignore[arg-type]
-            self.first.setdefault(result.key, result)
             self.found[result.key] = result
 
     def stands(self, key: str, version: str) -> bool:
@@ -104,15 +103,16 @@ class Results:
         """
         self._append({"control": area, "passed": passed})
 
-    def add_sample(self, area: str, seed: str, size: int) -> None:
-        """Keep that a sample of an area is run.
+    def add_sample(self, area: str, seed: str, size: int, percent: float) -> None:
+        """Keep the score of a sample, unless one of its size was kept: tests are written for its survivors.
 
         :param area: name of the area.
-        :param seed: text that decides which mutants it has.
+        :param seed: text that decides which mutants the sample has.
         :param size: their number; 0 for all.
+        :param percent: percent that were killed.
         """
-        if self.samples.get(area, {}).get(seed) != size:
-            self._append({"sample": area, "seed": seed, "size": size})
+        if self.samples.get((area, seed), (None, 0.0))[0] != size:
+            self._append({"sample": area, "seed": seed, "size": size, "percent": round(percent, 1)})
 
     def _append(self, value: dict[str, object]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -247,7 +247,6 @@ class AreaSession:
         return DONE
 
     def _run_all(self) -> None:
-        self.results.add_sample(self.area, self.seed, self.size)
         version = tests_version(AREAS[self.area].test_paths())
         left = [mutant for mutant in self.mutants if not self.results.stands(mutant.key, version)]
         print(f"{self.area}: {len(left)} to run, of {len(self.mutants)} of {self.total} mutants", flush=True)
@@ -261,6 +260,7 @@ class AreaSession:
             if number % CONTROLS == 0:
                 self._control(mutant)
         killed = sum(self.results.status(mutant.key) != SURVIVED for mutant in self.mutants)
+        self.results.add_sample(self.area, self.seed, self.size, 100 * killed / max(1, len(self.mutants)))
         print(f"{self.area}: {killed} of {len(self.mutants)} killed", flush=True)
 
     def _run(self, mutant: Mutant, version: str) -> Result:

@@ -196,11 +196,11 @@ def test_a_page_has_the_scores_and_the_survivors_with_their_reasons(
     reason = {("a.py", mutants[0].function, mutants[0].change): "No difference."}
     monkeypatch.setattr(report, "reasons", lambda: reason)
     results = Results(tmp_path / "results.jsonl")
-    results.add_sample("values", "1", 0)
+    results.add_sample("values", "1", 0, 42.9)
+    results.add_sample("values", "1", 0, 71.4)
     for number, one in enumerate(mutants):
-        results.add(result(one, SURVIVED if number < 3 else KILLED))
-    results.add(result(mutants[2], KILLED))
-    results.add_sample("values", "2", 2)
+        results.add(result(one, SURVIVED if number < 2 else KILLED))
+    results.add_sample("values", "2", 2, 0.0)
     found = score("values", results, 0, "1")
     assert (found.size, found.killed, len(found.survivors), found.not_run) == (
         len(mutants),
@@ -208,12 +208,12 @@ def test_a_page_has_the_scores_and_the_survivors_with_their_reasons(
         2,
         0,
     )
-    assert found.survived_first == 3
+    assert found.first == 42.9
     page = tmp_path / "page.md"
     page.write_text(f"# Page\n{BEGIN}old\n{END}after\n")
     write_page(page, Results(results.path))
     text = page.read_text()
-    assert "| values | 7 | 1 | 7 | 5 | 0 | 2 | 71.4 % | 57.1 % |" in text
+    assert "| values | 7 | 1 | 7 | 5 | 0 | 2 | 71.4 % | 43 % |" in text
     assert "| values | 7 | 2 | 2 |" in text
     assert text.count("No difference.") == text.count("**a gap**") == 1
     assert text.startswith("# Page\n")
