@@ -9,10 +9,22 @@ import pytest
 
 from airflow_provider.core import redaction
 from airflow_provider.core.http import auth
-from airflow_provider.core.http.auth import MintedToken, QueryToken, Token, lead_time, read_token
+from airflow_provider.core.http.auth import (
+    MintedToken,
+    QueryToken,
+    Token,
+    _as_authentication_error,
+    lead_time,
+    read_token,
+)
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.http.reply import Reply
-from airflow_provider.errors import AuthenticationError, PermissionDeniedError
+from airflow_provider.errors import (
+    ApiError,
+    AuthenticationError,
+    PermissionDeniedError,
+    RequestRejectedError,
+)
 
 
 @pytest.fixture
@@ -253,3 +265,24 @@ def test_a_fetched_token_is_redacted_in_the_process_s_logs(
     call: Call[Any] = Call("GET", "closed/x")
     _ = hook.send(call) if way == "sync" else asyncio.run(hook.asend(call))
     assert redaction.redact("with tok/0+x") == "with ***"
+
+
+@pytest.mark.parametrize("kind", [RequestRejectedError, PermissionDeniedError])
+@pytest.mark.parametrize(
+    ("status", "becomes"), [(400, True), (401, True), (403, True), (422, True), (409, False)]
+)
+def test_a_refused_token_request_is_an_authentication_error_unless_it_was_something_else(
+    kind: Any, status: int, becomes: bool
+) -> None:
+    error = kind(status, "code", "message", request="POST /token")
+    with pytest.raises(ApiError) as caught, _as_authentication_error():
+        raise error
+    found = caught.value
+    assert (type(found) is AuthenticationError) is becomes
+    assert (found is error) is not becomes
+    assert (found.status, found.code, found.message, found.request) == (
+        status,
+        "code",
+        "message",
+        "POST /token",
+    )

@@ -142,6 +142,35 @@ def full(service: SlowService, monkeypatch: pytest.MonkeyPatch) -> Iterator[Amig
         limit._semaphore.leave(other)
 
 
+def test_places_and_long_waits_are_logged_once_and_pauses_grow(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(concurrency.random, "uniform", lambda least, most: most)
+    now = [100.0]
+    monkeypatch.setattr(concurrency.time, "monotonic", lambda: now[0])
+    semaphore = ProcessSemaphore(1)
+    limit, other = concurrency.ConcurrencyLimit(1, semaphore), Permit()
+    monkeypatch.setattr(limit, "_new_permit", lambda: Permit(since=now[0]))
+    for _ in range(2):
+        assert semaphore.try_enter(other)
+        slept: list[float] = []
+
+        def sleep(seconds: float, slept: list[float] = slept) -> None:
+            slept.append(seconds)
+            now[0] += 1.0
+            if len(slept) == 10:
+                semaphore.leave(other)
+
+        with limit.entered(sleep, lambda: 60.0, lambda: "GET /x") as waited:
+            assert waited == 10.0
+        assert slept == pytest.approx([min(0.025, 0.001 * 1.5**step) for step in range(10)])
+    assert caplog.messages == [
+        f"at most 1 requests at once, shared in {semaphore.place}",
+        *[f"waiting for one of the 1 requests at once in {semaphore.place}"] * 2,
+    ]
+
+
 def test_a_wait_of_more_than_a_minute_becomes_the_tasks_next_retry(
     full: AmigoCloudHook, service: SlowService, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -261,6 +261,8 @@ async def test_a_join_in_a_trigger_is_the_same() -> None:
     await key.ajoin(solution)
     await solution.apause(30)
     assert (await key.areserve()).wait == 30
+    forget_process()  # The alias is stored: a later process shares at once.
+    assert (await shared_budget("", 10, "ajoin", "key").areserve()).wait == 30
 
 
 def test_the_store_holds_no_identity_in_plain_text(budget_folder: Path) -> None:

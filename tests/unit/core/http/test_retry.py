@@ -34,6 +34,29 @@ def kind_of(call: Call[Any], status: int, body: bytes = b"{}", **headers: str) -
     return classify(call, Reply(status, headers, body), read_error, "GET x").kind
 
 
+PAGE = {"content-type": "text/html"}
+
+
+@pytest.mark.parametrize("call", [READ, WRITE], ids=["read", "write"])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        *(Reply(status, {}, b'{"detail": "no"}') for status in (400, 401, 403, 404, 408, 409, 429, 500, 503)),
+        *(Reply(status, PAGE, b"<html>") for status in (200, 302, 404, 502)),
+        Reply(200, {}, b"no JSON"),
+        Reply(302, {"location": "/y"}, b""),
+        NoResponse(sent=True, reason="reset"),
+        NoResponse(sent=False, reason="refused"),
+        NoResponse(sent=False, reason="TLS", permanent=True),
+    ],
+    ids=str,
+)
+def test_each_error_names_its_request(call: Call[Any], reply: Any) -> None:
+    error = classify(call, reply, read_error, "GET https://host/x").error
+    assert error
+    assert "GET https://host/x" in str(error)
+
+
 @pytest.mark.parametrize("status", [500, 502, 504, 520, 408])
 def test_a_failing_server_causes_a_retry_of_reads_but_not_of_writes(status: int) -> None:
     assert kind_of(READ, status) is OutcomeKind.TRANSIENT

@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import requests
@@ -277,11 +278,36 @@ def test_every_request_names_its_sender(echo, connect) -> None:
     assert [one["headers"]["user-agent"] for one in echo.echo.seen] == [sender] * 3
 
 
+def test_a_body_without_end_is_read_up_to_the_limit_only() -> None:
+    read = 0
+
+    class Endless:
+        status_code, headers = 400, {"content-type": "text/plain"}
+        raw = SimpleNamespace(chunked=True)
+
+        def __enter__(self) -> Any:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def iter_content(self, size: int) -> Any:
+            nonlocal read
+            while read < 1 << 28:
+                read += size
+                yield b"x" * size
+
+    found = sync_transport._read_body(READ, cast("Any", Endless()))
+    assert isinstance(found, reply.Reply)
+    assert len(found.body) <= read < 1 << 22
+
+
 def test_a_download_carries_no_credentials(echo, connect) -> None:
     with connect({"mode": "query"}).download(f"{echo.url}/echo/open/file?sig=s") as stream:
         assert stream.status == 200
     headers = echo.echo.seen[-1]["headers"]
     assert "authorization" not in headers
+    assert headers["accept"] == "*/*"
     assert SECRET not in str(headers)
 
 
@@ -379,6 +405,13 @@ def test_retries_stop_at_the_deadline(echo, connect, monkeypatch: pytest.MonkeyP
         hook.send(READ)
     assert 1005 < now[0] <= 1020
     assert 3 <= down.hits < 10
+    # After the block the time before applies again.
+    with pytest.raises(errors.ServerError), hook.until(5000.0):
+        with pytest.raises(errors.ServerError), hook.until(now[0] + 20):
+            hook.send(READ)
+        inner = now[0]
+        hook.send(READ)
+    assert now[0] > inner + 100
 
 
 def test_a_request_ends_at_most_a_second_after_the_deadline(echo, connect) -> None:
