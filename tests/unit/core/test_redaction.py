@@ -213,12 +213,20 @@ def test_encodings_for_the_masker_are_sorted_and_those_of_nothing_empty() -> Non
     assert all_encodings(["", "abcd"]) == sorted(encodings("abcd"))
 
 
+NAMES = [
+    "httpx",
+    *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")),
+    *(f"urllib3.{part}" for part in ("connection", "connectionpool", "poolmanager", "response")),
+    "urllib3.util.retry",
+]
+
+
 def test_logs_of_http_libraries_are_redacted_with_their_tracebacks(caplog: pytest.LogCaptureFixture) -> None:
     redact_http_logs(["lasting/secret"])
     redact_http_logs(["lasting/secret"])
     redact_token("short-lived-token")
     caplog.set_level(logging.DEBUG)
-    for name in ("httpx", "urllib3.connectionpool", "httpcore.http11"):
+    for name in NAMES:
         try:
             raise ValueError("lasting/secret")
         except ValueError:
@@ -232,6 +240,6 @@ def test_logs_of_http_libraries_are_redacted_with_their_tracebacks(caplog: pytes
             )
             == 1
         )
-    assert [record.getMessage() for record in caplog.records] == ["GET /x?a=*** with ***"] * 3
+    assert [record.getMessage() for record in caplog.records] == ["GET /x?a=*** with ***"] * len(NAMES)
     assert all(record.exc_info is None and record.exc_text is None for record in caplog.records)
     assert redact("a lasting/secret") == "a ***"

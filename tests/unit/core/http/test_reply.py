@@ -192,3 +192,20 @@ def test_a_body_that_is_compressed_twice_is_not_read() -> None:
     once, twice = (BodyReader((200,), 200, {"Content-Encoding": names}) for names in ("gzip", "gzip, br"))
     assert (once.readable, twice.readable) == (True, False)
     assert twice.result() == NoResponse(True, "its reply is compressed more than once", True)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["detail", "message", "error_description", "errorMessage", "title", "error", "errors", "warnings"],
+)
+def test_a_message_is_found_under_each_of_its_usual_names(name: str) -> None:
+    value = ["bad row"] if name in ("error", "errors", "warnings") else "bad row"
+    for body in ({name: value, "other": "x"}, {"error": {name: value}} if name != "error" else {name: value}):
+        assert read_error(Reply(400, {}, json.dumps(body).encode())) == ("", "bad row")
+
+
+@pytest.mark.parametrize("name", ["error_code", "code", "error"])
+def test_a_code_is_found_under_each_of_its_usual_names(name: str) -> None:
+    for code, shown in (("bad_row", "bad_row"), (7, "7")):
+        body = json.dumps({name: code, "detail": "x"}).encode()
+        assert read_error(Reply(400, {}, body)) == (shown, "x")
