@@ -411,6 +411,15 @@ def test_a_stored_watcher_that_can_never_fire_logs_one_error_and_sends_nothing(
     assert sandbox.counters.total() == 0
 
 
+def test_the_interval_of_a_watcher_is_above_zero():
+    for trigger in (
+        AmigoCloudDatasetTrigger(dataset=1, poll_interval=0),
+        AmigoCloudEventTrigger(events=["realtime"], poll_interval=-1),
+    ):
+        with pytest.raises(InputError, match=r"'poll_interval' must be .* above 0"):
+            trigger.serialize()
+
+
 def test_a_watcher_that_can_fire_is_stored_as_before():
     trigger = AmigoCloudEventTrigger(events="realtime", dataset="2001")
     path, arguments = trigger.serialize()
