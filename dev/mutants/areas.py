@@ -187,6 +187,7 @@ AREAS = {
             "amigocloud/test_sensors.py",
             "iotstudio/test_actions.py",
             "iotstudio/test_sensors.py",
+            "leanix/runs/test_paused.py",
             "leanix/runs/test_results.py",
             "leanix/test_run_ended_trigger.py",
             "leanix/test_triggers.py",

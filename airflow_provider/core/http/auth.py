@@ -43,9 +43,6 @@ _DEFAULT_LIFETIME = 3600.0
 _RENEWAL_LEAD = 60.0
 """Seconds before its end at which a token is renewed."""
 
-_SHORT_LIFETIME = 600.0
-"""Seconds of life below which a token is renewed after nine tenths of its life."""
-
 _LAST_SECONDS = 10.0
 """Seconds after which a token request whose callers were all cancelled is cancelled, too: others may wait."""
 
@@ -95,7 +92,7 @@ def lead_time(lifetime: float) -> float:
 
     :param lifetime: seconds.
     """
-    return _RENEWAL_LEAD if lifetime >= _SHORT_LIFETIME else lifetime / 10
+    return min(_RENEWAL_LEAD, lifetime / 10)
 
 
 def _without_end() -> float:

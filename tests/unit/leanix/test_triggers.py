@@ -58,6 +58,15 @@ def test_trigger_fires_when_the_results_have_come_or_are_late(
     assert sandbox.counters.total("/resultsUrl") >= 2
 
 
+def test_results_that_cannot_be_polled_are_waited_for(leanix: Any, sandbox: Any) -> None:
+    (run_id,) = started()
+    fault = sandbox.faults.add("html", status=502, path="/resultsUrl$", times=8)
+    trigger = trigger_for(run_id, poll_interval=0.02, results_seconds=10.0)
+    event = asyncio.run(first_event(trigger))
+    assert event == {"status": "done", "run_id": run_id, "run_status": "FINISHED"}
+    assert fault.hits == 8
+
+
 def test_an_unknown_status_is_logged_once_and_polled_further(
     leanix: Any, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:

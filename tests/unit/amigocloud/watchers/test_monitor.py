@@ -307,6 +307,13 @@ async def test_a_new_token_is_read_from_the_connection_when_the_old_token_is_ref
         await fired_exactly(sandbox, fired, 1)
 
 
+async def test_a_failed_poll_is_made_again_long_before_the_next_one_is_due(sandbox):
+    fault = sandbox.faults.add("status", status=401, path="/master")
+    made = watcher(AmigoCloudDatasetTrigger, dataset=1, poll_interval=3600)
+    async with running(made):
+        await until(lambda: fault.hits and sandbox.counters.total("/master") > fault.hits)
+
+
 async def test_a_poll_reads_a_new_token_too(sandbox, connect):
     conn_id = connect()
     made = watcher(AmigoCloudDatasetTrigger, amigocloud_conn_id=conn_id, dataset=1, poll_interval=0.1)

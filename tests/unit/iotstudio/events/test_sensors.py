@@ -46,6 +46,12 @@ async def outcome(sensor: Any, context: dict[str, Any] | None = None) -> Any:
     return None
 
 
+async def test_a_thing_that_is_not_there_ends_the_wait_of_a_trigger(sensors: list[str]) -> None:
+    event = await outcome(event_sensor(thing_ids=[sensors[0], UNKNOWN]))
+    assert (event["status"], event["type"]) == ("error", "NotFoundError")
+    assert f"Thing {UNKNOWN} is not there, or does not declare the event" in str(event["args"])
+
+
 def test_the_sensor_waits_for_events_since_a_time(sensors: list[str], report: Report) -> None:
     now = datetime.now(UTC).replace(microsecond=0)
     report(sensors[0], 1, now - timedelta(hours=2))

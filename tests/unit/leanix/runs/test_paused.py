@@ -83,9 +83,15 @@ def test_a_triggerer_that_lost_its_task_to_another_one_does_not_stop_the_run(
     (run_id,) = started()
     trigger = trigger_for(run_id)
     trigger.task_instance = SimpleNamespace(  # type: ignore[assignment]
-        dag_id="dag", task_id="run", run_id="r", map_index=-1
+        dag_id="dag", task_id="run", run_id="r", map_index=3
     )
-    states = {"r": {"run": state}}
-    monkeypatch.setattr(task_runner.RuntimeTaskInstance, "get_task_states", staticmethod(lambda **_: states))
+    asked: list[Any] = []
+
+    def states(**names: Any) -> Any:
+        asked.append(names)
+        return {"r": {"run": state}}
+
+    monkeypatch.setattr(task_runner.RuntimeTaskInstance, "get_task_states", staticmethod(states))
     asyncio.run(trigger.on_kill())
+    assert asked == [{"dag_id": "dag", "task_ids": ["run"], "run_ids": ["r"], "map_index": 3}]
     assert (leanix.runs[0].status == "PENDING") == (state == "deferred")
