@@ -14,6 +14,7 @@ from airflow_provider.core.http.auth import (
     QueryToken,
     Token,
     _as_authentication_error,
+    _token_request,
     lead_time,
     read_token,
 )
@@ -286,3 +287,27 @@ def test_a_refused_token_request_is_an_authentication_error_unless_it_was_someth
         "message",
         "POST /token",
     )
+
+
+def test_the_identity_of_a_token_request_holds_no_secret() -> None:
+    form = {
+        "grant_type": "password",
+        "client_id": "c",
+        "username": "u",
+        "password": "p/w",
+        "client_secret": "s/c",
+    }
+    request = _token_request(Call("POST", "token", params={"a": 1}, form=form), "realm")
+    assert b"client_id=c" in request.identity
+    assert not [secret for secret in (b"p%2Fw", b"s%2Fc") if secret in request.identity]
+    assert all(part in request.secret for part in (b"realm", b"token", b"a=1", b"p%2Fw", b"s%2Fc"))
+    assert request.is_guessable
+    assert not _token_request(Call("POST", "token", form={"secret": "s"}), "realm").is_guessable
+
+
+def test_the_last_refused_tokens_are_known_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "_MAX_REFUSED", 3)
+    slot = auth._Slot()
+    for number in range(5):
+        slot.refuse(f"token-{number}")
+    assert list(slot._refused) == ["token-2", "token-3", "token-4"]

@@ -63,6 +63,16 @@ def test_a_missing_id_never_gets_into_a_url(value: Any) -> None:
         segment(value)
 
 
+def test_a_value_that_is_no_text_is_refused_with_the_reason() -> None:
+    for value, reason in (
+        (object(), "is a object, which has no JSON form"),
+        (b"x", "is binary"),
+        ([1], "must be a text"),
+    ):
+        with pytest.raises(InputError, match=f"^a name or an id in a request {reason}"):
+            segment(value)
+
+
 def test_query_parameters_become_plain_text() -> None:
     moment = dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC)
     params = {

@@ -278,6 +278,12 @@ def test_every_request_names_its_sender(echo, connect) -> None:
     assert [one["headers"]["user-agent"] for one in echo.echo.seen] == [sender] * 3
 
 
+def test_a_session_has_the_same_pool_for_http_and_https() -> None:
+    with sync_transport._new_session() as session:
+        plain, secure = (session.get_adapter(f"{scheme}://x/") for scheme in ("http", "https"))
+    assert plain is secure
+
+
 def test_a_body_without_end_is_read_up_to_the_limit_only() -> None:
     read = 0
 

@@ -469,6 +469,14 @@ def test_a_file_of_the_same_name_in_the_present_folder_is_not_opened(
     assert theirs.read_bytes() == b"precious"
 
 
+def test_a_file_that_another_process_creates_meanwhile_is_shared(
+    store: MachineStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = MachineStore(str(tmp_path / "budgets"))
+    monkeypatch.setattr(store, "_sweep", lambda folder: waits(other, 10))
+    assert waits(store, 1)[0] > 0
+
+
 def test_a_boot_has_the_same_short_name_for_all_releases() -> None:
     path = Path("/proc/sys/kernel/random/boot_id")
     assert machine.boot_id() == (path.read_text().replace("-", "")[:12] if path.exists() else "boot")
