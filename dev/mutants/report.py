@@ -122,14 +122,16 @@ def tables(scores: list[Score], results: Results) -> str:
     :param scores: the samples.
     :param results: the results.
     """
+    why = reasons()
     lines = [
         "",
-        "| Area | Mutants | Seed | Run | Killed | By time | Survived | Score | At first |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| Area | Mutants | Seed | Run | Killed | By time | Survived | Explained | Score | At first |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     lines += [
         f"| {one.area} | {one.total} | {one.seed} | {one.size} | {one.killed} | {one.timed_out} | "
-        f"{len(one.survivors)} | {one.percent:.1f} % | {one.first or 0:.0f} % |"
+        f"{len(one.survivors)} | {sum(_place(mutant) in why for mutant in one.survivors)} | "
+        f"{one.percent:.1f} % | {one.first or 0:.0f} % |"
         for one in scores
     ]
     controls = [passed for area in results.controls.values() for passed in area]
@@ -148,11 +150,16 @@ def tables(scores: list[Score], results: Results) -> str:
     return "\n".join(lines)
 
 
+def _place(mutant: Mutant) -> tuple[str, str, str]:
+    """Return what a reason is listed by."""
+    return mutant.path, mutant.function, mutant.change
+
+
 def _survivors(mutants: list[Mutant]) -> list[str]:
     """Return the lines of a table of survivors."""
     lines, why = ["| Where | Change | Why no test fails |", "|---|---|---|"], reasons()
     for mutant in mutants:
-        reason = why.get((mutant.path, mutant.function, mutant.change), "**a gap**")
+        reason = why.get(_place(mutant), "**a gap**")
         where = f"{mutant.path.removeprefix('airflow_provider/')}, {mutant.function or 'on import'}"
         lines.append(f"| `{where}` | {_code(mutant.change)} | {reason} |")
     return lines

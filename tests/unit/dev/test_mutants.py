@@ -213,7 +213,7 @@ def test_a_page_has_the_scores_and_the_survivors_with_their_reasons(
     page.write_text(f"# Page\n{BEGIN}old\n{END}after\n")
     write_page(page, Results(results.path))
     text = page.read_text()
-    assert "| values | 7 | 1 | 7 | 5 | 0 | 2 | 71.4 % | 43 % |" in text
+    assert "| values | 7 | 1 | 7 | 5 | 0 | 2 | 1 | 71.4 % | 43 % |" in text
     assert "| values | 7 | 2 | 2 |" in text
     assert text.count("No difference.") == text.count("**a gap**") == 1
     assert text.startswith("# Page\n")

@@ -106,7 +106,7 @@ class StrictHook(DbApiHook):
 
 
 @pytest.mark.parametrize(
-    ("strips", "given"), [(True, "SELECT 1 AS X "), (False, " SELECT 1 AS X ; ")], ids=["refused", "kept"]
+    ("strips", "given"), [(True, "SELECT 1 AS X"), (False, " SELECT 1 AS X; ")], ids=["refused", "kept"]
 )
 def test_a_last_semicolon_is_left_out_where_the_driver_refuses_it(
     monkeypatch: pytest.MonkeyPatch, strips: bool, given: str
@@ -116,7 +116,7 @@ def test_a_last_semicolon_is_left_out_where_the_driver_refuses_it(
     monkeypatch.setattr(_Statements, "given", [])
     monkeypatch.setattr(_Strict, "ended", [])
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "strict"}))
-    with read_query(Query(" SELECT 1 AS X ; ", "warehouse"), LOG) as found:
+    with read_query(Query(" SELECT 1 AS X; ", "warehouse"), LOG) as found:
         assert list(found) == [[1]]
     assert _Statements.given == [given]
     assert _Strict.ended == ["rollback", "close"]
