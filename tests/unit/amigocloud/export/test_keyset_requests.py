@@ -20,21 +20,22 @@ SORTED_IDS = sorted(RANDOM_IDS)
 
 
 class HeldTable(Table):
-    """Table that calls a function before each answer, with the number of the query."""
+    """Table that calls a function before each answer, with the number of the query and its text."""
 
-    def __init__(self, keys: list[object], hold: Callable[[int], Any]) -> None:
+    def __init__(self, keys: list[object], hold: Callable[[int, str], Any]) -> None:
         super().__init__(keys)
         self.numbers = itertools.count(1)
         self.hold = hold
 
     def send(self, call: Call[Any]) -> Any:
-        self.hold(next(self.numbers))
+        params: Any = call.params
+        self.hold(next(self.numbers), params["query"])
         return super().send(call)
 
 
 def test_the_first_requests_are_sent_together() -> None:
     together = threading.Barrier(8)
-    table = HeldTable([*RANDOM_IDS], lambda number: together.wait(5) if number <= 8 else None)
+    table = HeldTable([*RANDOM_IDS], lambda number, _: together.wait(5) if number <= 8 else None)
     outline = Table([*RANDOM_IDS]).outline()
     assert len(list(table.reader(8).pages({}, None, outline))) >= 20
 
@@ -60,8 +61,8 @@ def test_a_reading_that_is_given_up_sends_no_request_that_still_waits(
             super().shutdown(wait=wait)
 
     monkeypatch.setattr(keyset, "ThreadPoolExecutor", Pool)
-    # The count and the first page are answered, then two requests are under way and two wait for them.
-    table = HeldTable([*RANDOM_IDS], lambda number: given_up.wait(5) if number > 2 else None)
+    # The count and the first range are answered; of the other ranges two are under way and two wait for them.
+    table = HeldTable([*RANDOM_IDS], lambda _, query: given_up.wait(5) if '"k" >=' in query else None)
     outline = Table([*RANDOM_IDS]).outline()
     pages = table.reader(2).pages({}, None, outline)
     next(pages)
