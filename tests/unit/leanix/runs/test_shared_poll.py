@@ -165,6 +165,20 @@ def test_a_connection_that_cannot_be_reloaded_ends_a_waiter_only_if_it_is_invali
     assert len(reads) > 1
 
 
+def test_a_connection_that_was_never_loaded_ends_the_wait_with_the_reason(
+    leanix: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (run_id,) = started()
+
+    async def restarting(hook: LeanIXHook) -> Any:
+        raise RuntimeError("the API server is restarting")
+
+    monkeypatch.setattr(LeanIXHook, "aload", restarting)
+    event = asyncio.run(first_event(trigger_for(run_id)))
+    assert event["status"] == "error"
+    assert "RuntimeError: the API server is restarting" in event["args"][0]
+
+
 def test_a_trigger_that_ends_early_leaves_the_list_to_the_others(leanix: Any, sandbox: Any) -> None:
     leanix.run_seconds = 1.0
     ids = started(12)
