@@ -209,3 +209,9 @@ def test_a_code_is_found_under_each_of_its_usual_names(name: str) -> None:
     for code, shown in (("bad_row", "bad_row"), (7, "7")):
         body = json.dumps({name: code, "detail": "x"}).encode()
         assert read_error(Reply(400, {}, body)) == (shown, "x")
+
+
+def test_the_words_of_a_proxy_are_cut() -> None:
+    assert no_proxy_response("x" * 300).reason == f"no connection to the proxy ({'x' * 199}…)"
+    refused = no_proxy_response("503 " + "x" * 300).reason
+    assert refused == f"the proxy refuses the connection (503 {'x' * 95}…)"
