@@ -99,10 +99,11 @@ class _Watcher(BaseEventTrigger):
         """Return why this watcher could never fire."""
         from airflow_provider.core.input.scalars import Scalar, read_scalar
 
-        interval = Scalar("seconds", above=0)
-        return problems_of(
-            "poll_interval", lambda: read_scalar("poll_interval", self.poll_interval, interval)
-        )
+        try:
+            read_scalar("poll_interval", self.poll_interval, Scalar("seconds", above=0))
+        except InputError as error:
+            return error.problems
+        return []
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments from which Airflow makes this trigger elsewhere.

@@ -416,7 +416,9 @@ def test_the_interval_of_a_watcher_is_above_zero():
         AmigoCloudDatasetTrigger(dataset=1, poll_interval=0),
         AmigoCloudEventTrigger(events=["realtime"], poll_interval=-1),
     ):
-        with pytest.raises(InputError, match=r"'poll_interval' must be .* above 0"):
+        (problem,) = trigger.problems()
+        assert problem.startswith("'poll_interval' must be ")
+        with pytest.raises(InputError, match=r"Trigger: 'poll_interval' must be .* above 0"):
             trigger.serialize()
 
 
