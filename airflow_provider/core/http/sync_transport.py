@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
 
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.http.endpoint import CODINGS, MAX_RENEWALS, USER_AGENT, Endpoint, Request
@@ -24,7 +23,6 @@ from airflow_provider.core.http.reply import (
 from airflow_provider.core.http.retry import Outcome, OutcomeKind, result_or_raise, tenacity_options
 from airflow_provider.core.redaction import without_query
 from airflow_provider.core.state.pauses import TaskPauses
-from airflow_provider.core.urls import is_loopback
 from airflow_provider.errors import InputError, TransportError
 
 if TYPE_CHECKING:
@@ -32,14 +30,12 @@ if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
     from airflow_provider.core.http.rate_limit import Budget
+    from airflow_provider.core.http.session import Session
 
 
 T = TypeVar("T")
 
 clock = time.time
-
-_POOL = 32
-"""Maximum keep-alive connections to one host."""
 
 _CHUNK = 256 * 1024
 """Bytes that are read at once."""
@@ -90,7 +86,7 @@ class Transport:
         self._log = log
         self._sleep = sleep
         self._deadline = float("inf")
-        self._session: requests.Session | None = None
+        self._session: Session | None = None
         self._pauses = TaskPauses.here()
 
     @contextmanager
@@ -257,15 +253,13 @@ class Transport:
         if request.method != "GET":
             self._pauses.rest(self._log)
         try:
-            return self._open_session().request(
+            return self._open_session().open(
                 request.method,
                 request.url,
-                data=request.body,
-                headers=request.headers,
+                request.headers,
+                request.body,
                 timeout=self._timeout(),
                 verify=self.endpoint.settings.verify,
-                allow_redirects=False,
-                stream=True,
             )
         except requests.RequestException as error:
             return _no_response(error)
@@ -280,57 +274,13 @@ class Transport:
         left = max(1.0, self._seconds_left())
         return min(connect, left), min(read, left)
 
-    def _open_session(self) -> requests.Session:
+    def _open_session(self) -> Session:
+        from airflow_provider.core.http.session import Session
+
         with self._lock:
             if self._session is None:
-                self._session = _new_session()
+                self._session = Session()
             return self._session
-
-
-def _new_session() -> requests.Session:
-    from http.cookiejar import DefaultCookiePolicy
-
-    import requests
-    from requests.adapters import HTTPAdapter
-
-    class Session(requests.Session):
-        def __init__(self) -> None:
-            super().__init__()
-            self._environment: dict[Any, Any] = {}
-
-        def get_redirect_target(self, resp: requests.Response) -> None:
-            """Ignore redirects: requests parses the target even if it does not follow it, and may fail."""
-
-        def merge_environment_settings(
-            self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
-        ) -> Any:
-            """Return proxies and certificates for a host, read from the environment once for each host.
-
-            To read them takes about as long as the rest of a request. Loopback hosts have no proxy: plain
-            http is allowed there, and must stay local.
-            """
-            parts = urlsplit(url)
-            asked = (parts.scheme, parts.netloc, stream, verify, cert)
-            settings = self._environment.get(asked)
-            if settings is None:
-                settings = super().merge_environment_settings(url, dict(proxies), stream, verify, cert)
-                if is_loopback(parts.hostname):
-                    settings["proxies"] = {}
-                self._environment[asked] = settings
-            return {**settings, "proxies": dict(settings["proxies"])}
-
-    session = Session()
-    adapter = HTTPAdapter(pool_connections=4, pool_maxsize=_POOL, max_retries=0)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    # With an auth function set, an entry in ~/.netrc does not replace the Authorization header.
-    session.auth = _keep_auth
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    return session
-
-
-def _keep_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
 
 
 def _read_body(call: Call[Any], response: requests.Response | NoResponse) -> Reply | NoResponse:

@@ -17,9 +17,10 @@ import requests
 
 from airflow_provider import __version__, errors
 from airflow_provider.core.hook import ApiHook
-from airflow_provider.core.http import reply, sync_transport
+from airflow_provider.core.http import reply
 from airflow_provider.core.http.call import Call, segment
 from airflow_provider.core.http.retry import RetryLimits
+from airflow_provider.core.http.session import Session
 from airflow_provider.core.http.sync_transport import _no_response, _root
 from airflow_provider.errors import InputError
 from tests.unit.core.conftest import SECRET, EchoHook
@@ -196,11 +197,42 @@ def test_each_host_has_the_settings_of_the_environment_that_requests_gives_it(
         monkeypatch.setenv(name, value)
     hosts = ("a.invalid", "b.invalid", "c.invalid", "c.invalid:8080", "10.1.2.3", "a.invalid:1")
     urls = [f"{scheme}://{host}/x?y=1" for scheme in ("http", "https") for host in hosts]
-    ours, plain = sync_transport._new_session(), requests.Session()
+    ours, plain = Session(), requests.Session()
     for url in (*urls, *reversed(urls)):
         found = ours.merge_environment_settings(url, {}, True, verify, None)
         assert found == plain.merge_environment_settings(url, {}, True, verify, None), url
         found["proxies"]["http"] = "http://changed.invalid"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "thing",
+        "thing?",
+        "thing?a=1&b=%C3%A9+%2A&c=~",
+        "thing?a=%7E%41&b=%zz",
+        "thing?a=é 1",
+        "a b/../é%2fb?sig=a/b%2Fc&x=[1]{2}",
+        "thing?a=1?b=2#c",
+        "thing#c?a=1",
+    ],
+)
+def test_a_url_is_sent_as_requests_sends_it(target: str, echo) -> None:
+    url = f"{echo.url}/echo/open/{target}"
+    queries = [requests.get(url, timeout=10).json()["query"]]
+    with Session() as session:
+        for _ in range(2):  # The second time its beginning is known.
+            response = session.open("GET", url, {}, None, timeout=(10, 10), verify=True)
+            queries.append(response.json()["query"])
+    paths = [seen["path"] for seen in echo.echo.seen]
+    assert (len(paths), len(set(paths))) == (3, 1)
+    assert queries == [queries[0]] * 3
+
+
+@pytest.mark.parametrize("url", ["http://", "http://*.invalid/x", "http://[1/x", "nowhere", "ftp://127.0.0.1/x"])
+def test_a_url_that_leads_nowhere_is_refused_before_a_connection(url: str) -> None:
+    with Session() as session, pytest.raises((requests.exceptions.InvalidURL, ValueError)):
+        session.open("GET", url, {}, None, timeout=(10, 10), verify=True)
 
 
 @pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "a\nX-Evil: 1", "a\r"])
