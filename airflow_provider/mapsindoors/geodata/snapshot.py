@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from sys import intern
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 
@@ -22,6 +22,17 @@ from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 
 class _ObjectId(msgspec.Struct):
     id: str
+
+
+class _Indexed(TypedDict, total=False):
+    """The fields of an object that are indexed; its geometry and settings are most of its JSON."""
+
+    baseType: Any
+    parentId: Any
+    externalId: Any
+    id: Any
+    properties: Any
+    baseTypeProperties: Any
 
 
 def read_undecoded(hook: MapsIndoorsHook) -> list[msgspec.Raw]:
@@ -45,6 +56,12 @@ class LazyObjects(Mapping[str, Json]):
     def __getitem__(self, key: str) -> Json:
         found: Json = self._decoder.decode(self._undecoded[key])
         return found
+
+    def indexed(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield ids and objects, which have only the fields that a snapshot indexes."""
+        decoder = msgspec.json.Decoder(_Indexed)
+        for key, raw in self._undecoded.items():
+            yield key, decoder.decode(raw)
 
     def undecoded(self, key: str) -> msgspec.Raw:
         """Return an object's JSON as the service sent it."""
@@ -80,7 +97,7 @@ def key_of(item: Mapping[str, Any], match_on: str) -> str:
     """
     if "@" in match_on:
         value = _property(item.get("properties"), match_on)
-    elif match_on.lower() == "administrativeid":
+    elif match_on != "externalId" and match_on.lower() == "administrativeid":
         members = item.get("baseTypeProperties")
         value = members.get("administrativeid") if isinstance(members, Mapping) else None
     else:
@@ -163,7 +180,8 @@ class SolutionSnapshot:
         self.doubled_keys: set[str] = set()
         self._spellings: dict[str, dict[str, None]] = {}
         self._parents: dict[str, str] = {}
-        for key, entry in self.by_id.items():
+        self._venues_above: dict[str, str] = {}
+        for key, entry in self.by_id.indexed():
             self._index_object(key, entry)
         self._below_root, self._scope_types = self._read_scope(scope or {})
 
@@ -261,10 +279,15 @@ class SolutionSnapshot:
 
         :param key: id of the object, or of a venue.
         """
-        for ancestor, base_type in self.ancestors(key, itself=True):
-            if base_type == "venue":
-                return ancestor
-        return ""
+        if self.base_types.get(key) == "venue":
+            return key
+        parent = self._parent_of(key)
+        found = self._venues_above.get(parent)
+        if found is None:  # Many objects have the same parent.
+            above = self.ancestors(parent, itself=True)
+            found = next((ancestor for ancestor, base_type in above if base_type == "venue"), "")
+            self._venues_above[parent] = found
+        return found
 
     def ancestors(self, key: str, *, itself: bool = False) -> list[tuple[str, Any]]:
         """Return id and base type of an object's ancestors, from its parent up.
@@ -272,14 +295,17 @@ class SolutionSnapshot:
         :param key: id of the object.
         :param itself: whether the object is the first of them.
         """
-        if not self._parents:
-            self._parents = {child: parent for parent, ids in self.children.items() for child in ids}
         found: list[tuple[str, Any]] = []
-        current = key if itself else self._parents.get(key, "")
+        current = key if itself else self._parent_of(key)
         while current in self.base_types and len(found) < _DEEPEST:
             found.append((current, self.base_types[current]))
-            current = self._parents.get(current, "")
+            current = self._parent_of(current)
         return found
+
+    def _parent_of(self, key: str) -> str:
+        if not self._parents:
+            self._parents = {child: parent for parent, ids in self.children.items() for child in ids}
+        return self._parents.get(key, "")
 
     @property
     def languages(self) -> list[str]:
@@ -287,7 +313,7 @@ class SolutionSnapshot:
         given = self.dataset.get("availableLanguages")
         return [one for one in given if isinstance(one, str)] if isinstance(given, list) else []
 
-    def _index_object(self, key: str, item: Json) -> None:
+    def _index_object(self, key: str, item: Mapping[str, Any]) -> None:
         """Index the fields of an object that are used for all objects, so that it is decoded once."""
         base_type = item.get("baseType")
         self.base_types[key] = intern(base_type) if isinstance(base_type, str) else base_type
@@ -296,8 +322,8 @@ class SolutionSnapshot:
             if value := key_of(item, name):
                 groups[value].append(key)
         self._index_properties(key, item.get("properties") or {})
-        if base_type == "venue" and geometry.is_drawable(item.get("geometry")):
-            self.venues[key] = geometry.bounds(item["geometry"])
+        if base_type == "venue" and geometry.is_drawable(shape := self.by_id[key].get("geometry")):
+            self.venues[key] = geometry.bounds(shape)
 
     def _index_properties(self, key: str, properties: Json) -> None:
         spellings = {plain_key(name): name for name in properties}

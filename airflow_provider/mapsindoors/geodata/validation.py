@@ -77,10 +77,12 @@ def problems(item: Mapping[str, Any]) -> Iterator[str]:
         yield f"baseType {shown_value(base_type)} is unknown; it is one of {', '.join(BASE_TYPES)}{hint}"
         base_type = None
     yield from _shape_problems(given, base_type)
-    yield from _property_problems(given.get("properties", {}))
-    yield from _base_type_property_problems(given.get("baseTypeProperties", {}), base_type)
+    if "properties" in given:
+        yield from _property_problems(given["properties"])
+    if "baseTypeProperties" in given:
+        yield from _base_type_property_problems(given["baseTypeProperties"], base_type)
     for field in ("aliases", "categories"):
-        if not all(isinstance(text, str) for text in given.get(field, [])):
+        if field in given and not all(isinstance(text, str) for text in given[field]):
             yield f"{field} must be a list of texts"
     status = given.get("status", 3)
     if not isinstance(status, int) or isinstance(status, bool) or status not in (0, 1, 2, 3):
@@ -95,7 +97,8 @@ def base_type_problems(item: Mapping[str, Any], base_type: str) -> Iterator[str]
     """
     if item.get("geometry") is not None and (wrong := geometry.kind_problem(item["geometry"], base_type)):
         yield f"geometry {wrong}"
-    yield from _base_type_property_problems(item.get("baseTypeProperties") or {}, base_type)
+    if members := item.get("baseTypeProperties"):
+        yield from _base_type_property_problems(members, base_type)
 
 
 def _shape_problems(given: Mapping[str, Any], base_type: str | None) -> Iterator[str]:

@@ -110,7 +110,7 @@ class Defaults:
     def added_keys(self, item: Json) -> Set[str]:
         """Return the keys of the properties that an object has from the defaults only."""
         own, given = item.get("properties"), self.item.get("properties")
-        return (given or {}).keys() - (own if isinstance(own, dict) else {}).keys()
+        return given.keys() - (own if isinstance(own, dict) else {}).keys() if given else frozenset()
 
     def references_under(self, item: Json, references: dict[str, str]) -> dict[str, str]:
         """Return references with the default ones, unless the row names its parent in another way."""
