@@ -12,6 +12,7 @@ import msgspec
 from airflow_provider.amigocloud.export import geoparquet
 from airflow_provider.amigocloud.export.geometry import Extent, geometry_column, read_geometries
 from airflow_provider.amigocloud.pagination import Column, sql_name
+from airflow_provider.amigocloud.values import KEY
 from airflow_provider.core.files.writers import RowWriter
 from airflow_provider.core.input.values import read_boolean, read_integer, read_number, shown
 from airflow_provider.errors import InputError
@@ -82,6 +83,17 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
 }
 
 
+def _parse_options(schema: pa.Schema) -> Any:
+    """Return how pyarrow reads rows from JSON; it reads no dates, so they are read as texts and cast."""
+    import pyarrow as pa
+    import pyarrow.json as pj
+
+    fields = [
+        pa.field(field.name, pa.string()) if pa.types.is_date(field.type) else field for field in schema
+    ]
+    return pj.ParseOptions(explicit_schema=pa.schema(fields), unexpected_field_behavior="error")
+
+
 class ParquetWriter(RowWriter):
     """Writer of a Parquet file whose schema follows from the reply's columns, not from the rows.
 
@@ -112,12 +124,7 @@ class ParquetWriter(RowWriter):
         if self._geometry:
             self._kinds[self._geometry] = "text"
         self._plain = pa.schema([(name, arrow[kind]) for name, kind in self._kinds.items()])
-        # pyarrow reads no dates from JSON, so they are read as texts and cast.
-        texts = [
-            pa.field(field.name, pa.string()) if pa.types.is_date(field.type) else field
-            for field in self._plain
-        ]
-        self._read_as = pa.schema(texts)
+        self._parsing = _parse_options(self._plain)
         self._schema = self._plain
         self._covering = ""
         if self._geometry:
@@ -126,8 +133,12 @@ class ParquetWriter(RowWriter):
             self._schema = self._plain.set(at, pa.field(self._geometry, pa.binary())).append(
                 pa.field(self._covering, geoparquet.covering_type())
             )
+        # A dictionary of unique values takes more time and space than the values.
+        compact: Any = True if geo else [name for name in self._kinds if name != KEY]
         # Without a stored schema of pyarrow's own, the file's metadata are the schema's metadata.
-        self._file = pq.ParquetWriter(out, self._schema, compression="zstd", store_schema=not geo)
+        self._file = pq.ParquetWriter(
+            out, self._schema, compression="zstd", store_schema=not geo, use_dictionary=compact
+        )
         self._extent = Extent()
         self._texts: list[bytes] = []
         self._unread_rows = self._unread_bytes = 0
@@ -202,9 +213,9 @@ class ParquetWriter(RowWriter):
         import pyarrow as pa
         import pyarrow.json as pj
 
-        parsing = pj.ParseOptions(explicit_schema=self._read_as, unexpected_field_behavior="error")
         reading = pj.ReadOptions(use_threads=False, block_size=len(text) + 1)
-        return pj.read_json(pa.BufferReader(text), reading, parsing).cast(self._plain)
+        table = pj.read_json(pa.BufferReader(text), reading, self._parsing)
+        return table.cast(self._plain) if "date" in self._kinds.values() else table
 
     def _convert(self, rows: list[dict[str, Any]]) -> pa.Table:
         import pyarrow as pa

@@ -322,8 +322,10 @@ class SolutionSnapshot:
             if value := key_of(item, name):
                 groups[value].append(key)
         self._index_properties(key, item.get("properties") or {})
-        if base_type == "venue" and geometry.is_drawable(shape := self.by_id[key].get("geometry")):
-            self.venues[key] = geometry.bounds(shape)
+        if base_type == "venue":
+            shape: Any = self.by_id[key].get("geometry")
+            if geometry.is_drawable(shape):
+                self.venues[key] = geometry.bounds(shape)
 
     def _index_properties(self, key: str, properties: Json) -> None:
         spellings = {plain_key(name): name for name in properties}

@@ -85,6 +85,14 @@ def test_values_that_pyarrow_does_not_read_from_json_are_kept_all_the_same(tmp_p
     ]
 
 
+def test_a_parquet_file_has_no_dictionary_of_its_unique_keys(tmp_path):
+    export(tmp_path / "a.parquet", dataset=seed.ASSETS)
+    group = pq.read_metadata(tmp_path / "a.parquet").row_group(0)
+    columns = [group.column(n) for n in range(group.num_columns)]
+    compact = {column.path_in_schema: column.has_dictionary_page for column in columns}
+    assert (compact["amigo_id"], compact["building"]) == (False, True)
+
+
 def test_an_empty_result_has_its_schema_in_every_format(tmp_path):
     sql = f"{ASSETS} WHERE number < 0"
     assert export(tmp_path / "a.parquet", sql=sql)["columns"][:2] == ["amigo_id", "number"]

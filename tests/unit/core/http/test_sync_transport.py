@@ -229,7 +229,9 @@ def test_a_url_is_sent_as_requests_sends_it(target: str, echo) -> None:
     assert queries == [queries[0]] * 3
 
 
-@pytest.mark.parametrize("url", ["http://", "http://*.invalid/x", "http://[1/x", "nowhere", "ftp://127.0.0.1/x"])
+@pytest.mark.parametrize(
+    "url", ["http://", "http://*.invalid/x", "http://[1/x", "nowhere", "ftp://127.0.0.1/x"]
+)
 def test_a_url_that_leads_nowhere_is_refused_before_a_connection(url: str) -> None:
     with Session() as session, pytest.raises((requests.exceptions.InvalidURL, ValueError)):
         session.open("GET", url, {}, None, timeout=(10, 10), verify=True)
