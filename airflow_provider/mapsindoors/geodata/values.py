@@ -32,9 +32,6 @@ _OBJECT_ID = re.compile("[0-9a-f]{24}")
 _EXACT = 2**53
 """Bound of the whole numbers that a float holds exactly."""
 
-_KNOWN_KEYS = 256
-"""Property keys whose plain form is remembered: a solution has a few of them on each object."""
-
 _NAMES = ("name", "description")
 """Properties that the service gives a meaning to; their keys are in lower case."""
 
@@ -221,7 +218,6 @@ def property_key(name: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-@lru_cache(_KNOWN_KEYS)
 def plain_key(name: str) -> str:
     """Return a property's key as keys are compared: without case, in the normal form of Unicode."""
     return normal_key(name).lower()
