@@ -21,7 +21,7 @@ from airflow_provider.core.http import reply
 from airflow_provider.core.http.call import Call, segment
 from airflow_provider.core.http.retry import RetryLimits
 from airflow_provider.core.http.session import Session
-from airflow_provider.core.http.sync_transport import _no_response, _root
+from airflow_provider.core.http.sync_transport import _no_response, _read_body, _root
 from airflow_provider.errors import InputError
 from tests.unit.core.conftest import SECRET, EchoHook
 
@@ -313,7 +313,7 @@ def test_every_request_names_its_sender(echo, connect) -> None:
 
 
 def test_a_session_has_the_same_pool_for_http_and_https() -> None:
-    with sync_transport._new_session() as session:
+    with Session() as session:
         plain, secure = (session.get_adapter(f"{scheme}://x/") for scheme in ("http", "https"))
     assert plain is secure
 
@@ -337,7 +337,7 @@ def test_a_body_without_end_is_read_up_to_the_limit_only() -> None:
                 read += size
                 yield b"x" * size
 
-    found = sync_transport._read_body(READ, cast("Any", Endless()))
+    found = _read_body(READ, cast("Any", Endless()))
     assert isinstance(found, reply.Reply)
     assert len(found.body) <= read < 1 << 22
 
