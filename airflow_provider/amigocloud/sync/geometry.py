@@ -48,7 +48,9 @@ _DEPTHS = {
 _Z, _M, _WITH_SRID = 0x80000000, 0x40000000, 0x20000000
 _HEX = re.compile(r"(?:\\x|0x)?((?:[0-9a-fA-F]{2}){5,})")
 # Blanks are never given back, so that a text of them is read in linear time.
-_WKT = re.compile(r"\s*+(?:SRID\s*=\s*(\d+)\s*;)?\s*([A-Z]+?)\s*+(ZM|Z|M)?\s*+(EMPTY|\(.*\))\s*", re.I | re.S)
+_WKT = re.compile(
+    r"\s*+(?:SRID\s*=\s*(\d{1,9})\s*;)?\s*([A-Z]+?)\s*+(ZM|Z|M)?\s*+(EMPTY|\(.*\))\s*", re.I | re.S
+)
 _POSITION = re.compile(r"(?<![-+0-9.eE])[-+0-9.eE]+(?:\s+[-+0-9.eE]+)+")
 _MAX_DEPTH = 20
 _NO_WKB = "is no EWKB of a point, a line, a polygon, several of them, or a collection"
@@ -187,6 +189,8 @@ def _positions(shape: Geometry) -> Iterator[list[float]]:
 
 def _flat(coordinates: Any, depth: int) -> Iterator[Any]:
     if depth:
+        if not isinstance(coordinates, list):  # The parts of a text are texts, without end.
+            raise TypeError("a list was expected")
         for part in coordinates:
             yield from _flat(part, depth - 1)
     else:
@@ -229,11 +233,12 @@ def _from_wkt(text: str, depth: int = 0) -> Geometry:
     try:
         lists = _POSITION.sub(lambda found: f"[{','.join(repr(float(n)) for n in found[0].split())}]", body)
         coordinates = json.loads(lists.replace("(", "[").replace(")", "]"))
+        if kind == "Point":
+            (coordinates,) = coordinates
     except (ValueError, RecursionError):
         raise UnreadableValueError(f"is no geometry: {shown_value(text)}") from None
     if kind == "MultiPoint":
         coordinates = [point[0] if point and isinstance(point[0], list) else point for point in coordinates]
-    coordinates = coordinates[0] if kind == "Point" else coordinates
     return _checked(kind, coordinates, srid, measured=flags == "M")
 
 
@@ -258,9 +263,9 @@ def _from_geojson(shape: Mapping[str, Any], depth: int = 0) -> Geometry:
         if depth > _MAX_DEPTH or not all(isinstance(part, Mapping) for part in parts):
             raise UnreadableValueError("is no GeoJSON geometry")
         return _collection([_from_geojson(part, depth + 1) for part in parts], None)
-    if kind not in _DEPTHS:
+    if not isinstance(kind, str) or kind not in _DEPTHS:
         raise UnreadableValueError("is no GeoJSON geometry with 'type' and 'coordinates'")
-    return _checked(str(kind), _READER.read(shape.get("coordinates")), None)
+    return _checked(kind, _READER.read(shape.get("coordinates")), None)
 
 
 def _collection(parts: list[Geometry], srid: int | None) -> Geometry:
@@ -327,6 +332,10 @@ class _Reader:
             raise UnreadableValueError(f"{_NO_WKB} (a curve: select ST_CurveToLine(geom))")
         if kind == "GeometryCollection" or kind in _PARTS:
             parts = [self._read(depth + 1, srid) for _ in range(self._count(order))]
+            if kind != "GeometryCollection" and any(part.kind != _PARTS[kind] for part in parts):
+                raise UnreadableValueError(f"{_NO_WKB}: it has a part of another type")
+            if any((part.has_z, part.has_m) != (has_z, has_m) for part in parts):
+                raise UnreadableValueError("has positions of different lengths")
             held = parts if kind == "GeometryCollection" else [part.coordinates for part in parts]
             return Geometry(kind, held, has_z, has_m, srid)
         return Geometry(kind, self._lists(order, _DEPTHS[kind], 2 + has_z + has_m), has_z, has_m, srid)
