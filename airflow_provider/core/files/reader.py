@@ -294,11 +294,23 @@ def _parquet(file: IO[bytes], subject: str, options: _Options) -> Iterator[tuple
         options.on_columns(list(names.values()))
         batches = table.iter_batches(batch_size=1024, use_threads=False, columns=list(names))
         rows = chain.from_iterable(
-            batch.rename_columns(list(names.values())).to_pylist() for batch in batches
+            _to_rows(batch.rename_columns(list(names.values())), subject) for batch in batches
         )
         yield from enumerate(map(_without_nulls, rows), start=1)
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"cannot be read as Parquet: {error}", subject) from None
+
+
+def _to_rows(batch: Any, subject: str) -> list[dict[str, Any]]:
+    """Return the rows of a batch.
+
+    :raises InputError: for a time that Python has no type for: after year 9999, or in nanoseconds.
+    """
+    try:
+        rows: list[dict[str, Any]] = batch.to_pylist()
+    except (ValueError, OverflowError) as error:
+        raise InputError(f"cannot be read as Parquet: {error}", subject) from None
+    return rows
 
 
 def _without_nulls(value: Any) -> Any:

@@ -34,6 +34,9 @@ _MAX_NAMED = 8
 _MAX_INTEGER = 2**64
 """Bound of integers that JSON encoders of the services keep exactly."""
 
+_MAX_DIGITS = 1000
+"""Maximum characters of a text that is read as an integer: Python itself reads some thousands at most."""
+
 SHORT = 16
 """Characters of a number of JSON up to which a float has the same digits."""
 
@@ -225,7 +228,10 @@ class ValueReader:
             if type(plain).__module__.partition(".")[0] not in _LIBRARIES:
                 return plain
         if hasattr(value, "as_py"):
-            return value.as_py()
+            try:
+                return value.as_py()
+            except (ValueError, OverflowError) as error:  # such as a time after year 9999
+                raise UnreadableValueError(f"is a {_type_name(value)} that cannot be read: {error}") from None
         raise UnreadableValueError(f"is a {_type_name(value)}, which has no JSON form")
 
 
@@ -297,7 +303,7 @@ def read_integer(value: Any, least: int | None = None) -> int:
     :param least: smallest value allowed.
     :raises UnreadableValueError: when it is no whole number, or too small.
     """
-    if isinstance(value, str) and re.fullmatch(_INTEGER, value.strip()):
+    if isinstance(value, str) and len(value) <= _MAX_DIGITS and re.fullmatch(_INTEGER, value.strip()):
         value = int(value.strip().partition(".")[0])
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -320,9 +326,16 @@ def read_number(value: Any) -> int | float:
             comma = " (a decimal point is needed, not a comma)" if "," in text else ""
             raise UnreadableValueError(f"must be a number, not {shown_value(value)}{comma}")
         value = float(text)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not _is_finite(value):
         raise UnreadableValueError(f"must be a number, not {shown_value(value)}")
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond every float
+        return False
 
 
 def read_boolean(value: Any) -> bool:
