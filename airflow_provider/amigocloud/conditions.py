@@ -12,6 +12,7 @@ from airflow_provider.amigocloud import api
 from airflow_provider.amigocloud.pagination import BOOLEAN_TYPES, NUMBER_TYPES
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.http.reply import truncate
+from airflow_provider.core.redaction import redact
 from airflow_provider.core.shared_polls import shared_result
 from airflow_provider.errors import InputError, RunFailedError
 
@@ -63,7 +64,7 @@ class JobIsDone:
 
         :raises RunFailedError: when the job has ended with any other state; it holds the reason.
         """
-        status, extra = str(value.get("status")), value.get("extra") or {}
+        status, extra = redact(str(value.get("status"))), value.get("extra") or {}
         if status in RUNNING_STATES:
             return None
         if status != SUCCESS:
@@ -80,8 +81,8 @@ def failure_reason(extra: Any) -> str:
     if isinstance(extra, Mapping):
         for key in ("error", "detail", "message", "reason", "exception"):
             if extra.get(key):
-                return truncate(str(extra[key]))
-    return truncate(json.dumps(extra, ensure_ascii=False)) if extra else "no reason given"
+                return truncate(redact(str(extra[key])))
+    return truncate(redact(json.dumps(extra, ensure_ascii=False))) if extra else "no reason given"
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -80,6 +82,20 @@ class Page(Struct):
             return _row_decoder.decode_lines(self.lines())
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ServerError(200, "", f"a row cannot be read: {error}") from None
+
+    def first_exact(self) -> Row | None:
+        """Return the first row with its numbers as they are written; None when there is none.
+
+        :raises ServerError: when it is no JSON object.
+        """
+        if not self.rows:
+            return None
+        self.with_rows(self.rows[:1]).decoded()
+        try:
+            row: Row = json.loads(bytes(self.rows[0]), parse_float=Decimal)
+        except (ValueError, RecursionError) as error:
+            raise ServerError(200, "", f"a row cannot be read: {error}") from None
+        return row
 
     def lines(self) -> bytes:
         """Return the JSON of all rows, a row per line; it is built once."""
@@ -286,6 +302,17 @@ def _location(call: Call[Any]) -> tuple[str, list[tuple[str, str]]]:
     return call.path, sorted(pairs(call.params))
 
 
+def _check_list(body: Mapping[str, Any]) -> None:
+    """Raise for a list whose items are none, or whose links are no texts.
+
+    :raises ServerError: saying what was expected.
+    """
+    if any(not isinstance(body.get(name, []), list) for name in _LISTS):
+        raise ServerError(200, "", "the reply cannot be read: its items are no list")
+    if any(not isinstance(body.get(name), str | None) for name in ("next", "previous")):
+        raise ServerError(200, "", "the reply cannot be read: its links to other pages are no texts")
+
+
 class AsyncCursor(AsyncIterator[Any]):
     """Async iterator over the items of a list; pages are fetched on demand. See :class:`Cursor`.
 
@@ -346,9 +373,12 @@ class AsyncCursor(AsyncIterator[Any]):
 
     async def _fetch(self, call: Call[Any]) -> None:
         body = await self._asend(call)
+        is_list = isinstance(body, dict) and "next" in body
+        if is_list:
+            _check_list(body)
         self._started = True
         self._at = 0
-        if not isinstance(body, dict) or "next" not in body:
+        if not is_list:
             self._items, self._following = [body], None
             self._extra = body if isinstance(body, dict) else {}
             return

@@ -101,8 +101,7 @@ class Increment:
             self._check_type(page)
             self._now = page.served_at or datetime.now(UTC)
         new = []
-        for raw in page.rows:
-            row = msgspec.json.decode(raw, type=dict[str, Any])
+        for raw, row in zip(page.rows, page.decoded(), strict=True):
             if missing := {self.column, self._key} - row.keys():
                 raise InputError(
                     f"the rows have no column {', '.join(sorted(missing))}", "incremental_column"

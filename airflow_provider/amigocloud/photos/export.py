@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from airflow_provider.amigocloud.photos.download import path_of, save_photo
-from airflow_provider.amigocloud.photos.galleries import Gallery, Photo
+from airflow_provider.amigocloud.photos.galleries import Gallery, Photo, photo_of
 from airflow_provider.amigocloud.photos.index import COLUMNS, PhotoIndex, read_rows, row_of, write_rows
 from airflow_provider.core.files.manifest import PROGRESS_SECONDS, manifest
 from airflow_provider.core.reports.report import Report, observed_lines
@@ -150,10 +150,7 @@ class PhotoExport:
         for page in UncheckedSource(reader).pages():
             for row in page.decoded():
                 rows += 1
-                names = (row["source_amigo_id"], row["filename"])
-                yield Photo(
-                    gallery, str(row["amigo_id"]), *(None if name is None else str(name) for name in names)
-                )
+                yield photo_of(gallery, row)
         counts.append(gallery.count(self._hook))
         if not min(counts) <= rows <= max(counts):
             raise IncompleteExportError(

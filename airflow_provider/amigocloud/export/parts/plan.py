@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from decimal import Decimal
 
 from airflow_provider.amigocloud import api
@@ -92,5 +91,4 @@ class _Cutter:
         page = first_page(self._hook, api.sql(sql, limit=1, **self._fixed.snapshot))
         if check and (problem := no_key_problem(page.columns, KEY)):
             raise InputError(problem, KEY)
-        row: Row | None = json.loads(bytes(page.rows[0]), parse_float=Decimal) if page.rows else None
-        return row
+        return page.first_exact()
