@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider.core.http.reply import truncate
 from airflow_provider.core.input.conditions import list_problems, raise_problems
+from airflow_provider.core.redaction import redact
 from airflow_provider.errors import (
     AmbiguousWriteError,
     InputError,
     NotFoundError,
     RunFailedError,
     RunTimeoutError,
+    ServerError,
     one_line,
 )
 from airflow_provider.iotstudio import api
@@ -121,8 +123,15 @@ def _earlier_requests(
     return [
         entry["id"]
         for entry in entries
-        if entry.get("status") not in resumable or api.parse_time(entry["timeRequested"]) < since
+        if entry.get("status") not in resumable or _requested_at(entry) < since
     ]
+
+
+def _requested_at(entry: Mapping[str, Any]) -> datetime:
+    try:
+        return api.parse_time(entry["timeRequested"])
+    except (LookupError, TypeError, ValueError):
+        raise ServerError(200, "", f"action {one_line(entry['id'])} has no time of its request") from None
 
 
 def _find_request(hook: IoTStudioHook, request: ActionRequest, known: frozenset[str]) -> str:
@@ -177,7 +186,8 @@ class StatusClassifier(NamedTuple):
         """
         status, output = str(entry.get("status")), entry.get("output")
         if _plain(status) in set(map(_plain, self.failure)):
-            raise RunFailedError(entry["id"], status, f"{request}; output: {truncate(str(output))}")
+            told = truncate(redact(str(output)))
+            raise RunFailedError(redact(entry["id"]), redact(status), f"{request}; output: {told}")
         return {"action_id": entry["id"], "status": status, "output": output}
 
 

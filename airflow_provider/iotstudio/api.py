@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from itertools import islice, pairwise
 from typing import Any, NamedTuple
@@ -117,12 +117,26 @@ def things(
     :param cursor: the page's cursor; empty for the first page.
     """
     path = space_path(space, "things", category=category)
-    return list_page(path, params, cursor, f"list the Things of {category or space}")
+    return list_page(path, params, cursor, f"list the Things of {category or space}", _check_thing)
 
 
 def thing(space: str, thing_id: str) -> Call[dict[str, Any]]:
     """Read a Thing's description and current values."""
-    return Call("GET", space_path(space, "things", thing_id), read=read_object, name=f"read Thing {thing_id}")
+
+    def read(reply: Reply) -> dict[str, Any]:
+        found = read_object(reply)
+        _check_thing(found)
+        return found
+
+    return Call("GET", space_path(space, "things", thing_id), read=read, name=f"read Thing {thing_id}")
+
+
+def _check_thing(thing: Mapping[str, Any]) -> None:
+    if not isinstance(thing.get("uid"), str) or not thing["uid"]:
+        raise ValueError("a Thing has no uid that is a text")
+    for name in ("properties", "status", "actions", "events"):
+        if not isinstance(thing.get(name) or {}, dict):
+            raise ValueError(f"the {name} of a Thing are no object")
 
 
 def properties(space: str, thing_id: str) -> Call[Values]:
@@ -182,7 +196,23 @@ def history(
     :param end: no value after this time; None for no limit.
     """
     path = space_path(space, "things", thing_id, "properties-history", *([] if name is None else [name]))
-    return list_page(path, {"at": time_range(start, end)}, cursor, f"read the history of Thing {thing_id}")
+    at = {"at": time_range(start, end)}
+    return list_page(path, at, cursor, f"read the history of Thing {thing_id}", check_values)
+
+
+def check_values(item: Mapping[str, Any]) -> None:
+    """Raise for an item of a history that is no time with values.
+
+    :raises ValueError: saying what was expected.
+    """
+    if not isinstance(item.get("properties"), dict):
+        raise ValueError("the values of a time are no object")
+    if parse_time(item["at"]).year > _LAST_YEAR:
+        raise ValueError("a value is of a time that no calendar reaches")
+
+
+_LAST_YEAR = 9000
+"""Last year of values, so that there is a time after each of them."""
 
 
 def request_action(space: str, thing_id: str, action: str, input_value: Any = None) -> Call[dict[str, Any]]:
@@ -339,12 +369,29 @@ def read_error(reply: Reply) -> tuple[str, str]:
     return code, truncate(f"{message} ({fields})") if fields else message
 
 
-def list_page(path: str, params: Params | None, cursor: str, name: str) -> Call[Page]:
-    """Build the request for one page of a list, of the largest size unless ``params`` has a ``limit``."""
+def list_page(
+    path: str,
+    params: Params | None,
+    cursor: str,
+    name: str,
+    check: Callable[[Mapping[str, Any]], None] | None = None,
+) -> Call[Page]:
+    """Build the request for one page of a list, of the largest size unless ``params`` has a ``limit``.
+
+    :param check: raises for an item of another form.
+    """
     query: dict[str, Any] = {"limit": PAGE_SIZE, **_joined(params)}
     if cursor:
         query["next_cursor"] = cursor
-    return Call("GET", path, params=query, read=_page, name=name)
+
+    def read(reply: Reply) -> Page:
+        page = _page(reply)
+        if check is not None:
+            for item in page.items:
+                check(item)
+        return page
+
+    return Call("GET", path, params=query, read=read, name=name)
 
 
 def _joined(params: Params | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from airflow_provider.iotstudio.api import (
     Page,
     Time,
     add_entry,
+    check_values,
     filters,
     list_page,
     read_entry,
@@ -170,7 +171,7 @@ def add_history(space: str, thing_id: str, items: Sequence[Mapping[str, Any]]) -
 def history_at(space: str, thing_id: str, at: str, name: str | None = None) -> Call[Page]:
     """Read the last values up to a time."""
     path = space_path(space, "things", thing_id, "properties-history", *([] if name is None else [name]))
-    return list_page(path, {"at": at}, "", f"read the history of Thing {thing_id}")
+    return list_page(path, {"at": at}, "", f"read the history of Thing {thing_id}", check_values)
 
 
 def delete_history(

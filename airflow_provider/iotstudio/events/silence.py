@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from airflow_provider.core.input.problems import nearest
 from airflow_provider.core.shared_polls import shared_result
-from airflow_provider.errors import NotFoundError
+from airflow_provider.errors import NotFoundError, ServerError
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.actions import CLOCK_SKEW
 from airflow_provider.iotstudio.events.fleet import Fleet, amap_concurrently, map_concurrently
@@ -176,10 +176,18 @@ class Silence:
                 if self._properties is None or not self._properties.isdisjoint(item["properties"])
             ]
             if not times and thing["created"]:
-                times = [api.parse_time(str(thing["created"]))]
+                times = [_created_at(thing)]
             heard_until = max(times, default=datetime.min.replace(tzinfo=UTC)) + self._silent_for
             if heard_until <= datetime.now(UTC):
                 silent.append(str(thing["uid"]))
             else:
                 self._heard_until[thing["uid"]] = heard_until
         return silent
+
+
+def _created_at(thing: Mapping[str, Any]) -> datetime:
+    try:
+        return api.parse_time(str(thing["created"]))
+    except ValueError:
+        text = f"Thing {thing['uid']} was created at a time that cannot be read: {thing['created']!r:.60}"
+        raise ServerError(200, "", text) from None
