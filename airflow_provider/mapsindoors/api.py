@@ -6,6 +6,7 @@ replies are from the vendor's docs; where the docs leave them open, from clients
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -93,9 +94,14 @@ def get_dataset(api_key: str) -> Call[Json]:
 def _read_dataset(reply: Reply) -> Json:
     found = _object(reply.json())
     languages = found.get("availableLanguages") or []
-    if not isinstance(languages, list) or not all(isinstance(one, str) for one in languages):
+    # Errors of rows list them, and must not list any text that a service sends.
+    if not isinstance(languages, list) or not all(map(_is_language, languages)):
         raise ValueError("a list of languages was expected")
     return found
+
+
+def _is_language(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_-]{1,20}", value) is not None
 
 
 # Geodata
