@@ -188,13 +188,13 @@ def run_task(
     run = TaskRun()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        _reset(sandbox, vendor)
+        reset(sandbox, vendor)
         make = VENDORS[vendor](sandbox, folder)[name]
         forget_tokens()
         inputs, run.before = files(folder), snapshot(sandbox, vendor)
         with recorded(sandbox, run, vendor if name.endswith("Sensor") else ""):
             injection = Injection(sandbox, fault, after) if fault else None
-            given = {name: _in_folder(value, temporary) for name, value in arguments.items()}
+            given = {name: in_folder(value, temporary) for name, value in arguments.items()}
             _run_attempts(run, lambda: make(task_id="task", **given), injection)
         if injection:
             run.hit, run.leaked = injection.hit, injection.leaked
@@ -204,7 +204,8 @@ def run_task(
     return run
 
 
-def _in_folder(value: Any, folder: str) -> Any:
+def in_folder(value: Any, folder: str) -> Any:
+    """Return an argument of a row, with the folder of a task's files."""
     return value.replace(FOLDER, folder) if isinstance(value, str) else value
 
 
@@ -226,7 +227,8 @@ def _run_attempts(run: TaskRun, make: Callable[[], Any], injection: Injection | 
                 injection.end()
 
 
-def _reset(sandbox: Sandbox, vendor: str) -> None:
+def reset(sandbox: Sandbox, vendor: str) -> None:
+    """Reset a service, whose runs, actions and jobs then end at once."""
     fresh(sandbox, vendor)
     sandbox.leanix.queue_seconds = sandbox.leanix.run_seconds = sandbox.leanix.seconds_per_item = 0.0
     sandbox.iotstudio.device_seconds = 0.0

@@ -84,10 +84,15 @@ class Player:
             player = self
             is_storage = storage
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Bound)
+        server = _Server(("127.0.0.1", 0), Bound)
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         return server
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: Any) -> None:
+        """Print nothing: clients that do not like a reply close the connection."""
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -10,9 +10,11 @@ import gzip
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider.sandbox.leanix.seed import WORKSPACE_ID
 from tests.fault_matrix import method_rows, method_rows_iotstudio
@@ -20,6 +22,9 @@ from tests.fault_matrix.method_rows import Row
 from tests.fuzz.player import Exchange, Player
 from tests.fuzz.target import SECRET, TOKEN
 from tests.support.every_task import THING
+
+if TYPE_CHECKING:
+    from airflow_provider.sandbox.server import Sandbox
 
 FILE = Path(__file__).with_name("recordings.json.gz")
 
@@ -82,19 +87,14 @@ class Recording(NamedTuple):
 
 def write() -> None:
     """Record every method against the sandbox."""
-    from airflow_provider.sandbox.server import Sandbox
-    from tests.fault_matrix.faults import HOOKS, QUICK, connected, fresh
-    from tests.fault_matrix.operators import no_waiting
+    from tests.fault_matrix.faults import HOOKS, QUICK, fresh
     from tests.support.budgets import forget_budgets
 
-    os.environ["DIGITAL_TWIN_STORE"] = tempfile.mkdtemp(prefix="fuzz-")
-    player, out = Player(), {}
-    with Sandbox() as sandbox, no_waiting():
-        player.targets = sandbox.url, sandbox.around.storage_origin
-        sandbox.around.origin, sandbox.around.storage_origin = player.origin, player.storage_origin
+    out = {}
+    with recorder() as (sandbox, player):
         known = {name: _connection(player, text) for name, text in sandbox.connections.items()}
         for label, row in ROWS.items():
-            with connected(sandbox), HOOKS[row.vendor]() as hook:
+            with HOOKS[row.vendor]() as hook:
                 fresh(sandbox, row.vendor)
                 sandbox.leanix.queue_seconds = sandbox.leanix.run_seconds = 0.0
                 sandbox.leanix.seconds_per_item = sandbox.iotstudio.device_seconds = 0.0
@@ -104,10 +104,31 @@ def write() -> None:
                 player.exchanges.clear()
                 with HOOKS[row.vendor]() as recorded:
                     row.call(recorded, prepared)
-                out[label] = {"prepared": prepared, "exchanges": _texts(player)}
+                out[label] = {"prepared": prepared, "exchanges": texts(player)}
+    write_file(FILE, {"connections": known, "calls": out})
+
+
+@contextmanager
+def recorder() -> Iterator[tuple[Sandbox, Player]]:
+    """Yield a sandbox, and the player between it and its clients, which records what it replies."""
+    from airflow_provider.sandbox.server import Sandbox
+    from tests.fault_matrix.faults import connected
+    from tests.fault_matrix.operators import no_waiting
+
+    os.environ["DIGITAL_TWIN_STORE"] = tempfile.mkdtemp(prefix="fuzz-")
+    player = Player()
+    with Sandbox() as sandbox, no_waiting():
+        player.targets = sandbox.url, sandbox.around.storage_origin
+        sandbox.around.origin, sandbox.around.storage_origin = player.origin, player.storage_origin
+        with connected(sandbox):
+            yield sandbox, player
     player.close()
-    text = json.dumps({"connections": known, "calls": out}, separators=(",", ":"), ensure_ascii=False)
-    FILE.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
+
+
+def write_file(path: Path, content: Any) -> None:
+    """Write recordings, the same bytes for the same content."""
+    text = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
+    path.write_bytes(gzip.compress(text.encode("utf-8", "surrogatepass"), 9, mtime=0))
 
 
 def _connection(player: Player, text: str) -> str:
@@ -117,15 +138,19 @@ def _connection(player: Player, text: str) -> str:
     return text
 
 
-def _texts(player: Player) -> list[list[Any]]:
+def texts(player: Player, shorten: bool = True) -> list[list[Any]]:
+    """Return what a player has recorded, as JSON.
+
+    :param shorten: whether to cut lists to a few items.
+    """
     found = []
     for one in player.exchanges:
-        body = _without_tokens(_shortened(one.body))
+        body = _without_tokens(_shortened(one.body) if shorten else _text(one.body))
         body = body.replace(player.origin, ORIGIN).replace(player.storage_origin, STORAGE)
         headers = [
-            pair
-            for pair in one.headers
-            if pair[0].lower() in ("content-type", "retry-after", "link", "location")
+            (name, value.replace(player.origin, ORIGIN).replace(player.storage_origin, STORAGE))
+            for name, value in one.headers
+            if name.lower() in ("content-type", "retry-after", "link", "location")
         ]
         found.append([one.method, one.path, one.storage, one.status, headers, body])
     return found
@@ -136,8 +161,12 @@ def _shortened(body: bytes) -> str:
     try:
         value = json.loads(body)
     except ValueError:
-        return body.decode("latin-1")
+        return _text(body)
     return json.dumps(_short(value), ensure_ascii=False)
+
+
+def _text(body: bytes) -> str:
+    return body.decode("utf-8", "surrogateescape")
 
 
 def _short(value: Any) -> Any:
@@ -172,21 +201,22 @@ def _token_like(token: str) -> str:
 
 
 @cache
-def _read() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(gzip.decompress(FILE.read_bytes()))
+def _read(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(gzip.decompress(path.read_bytes()))
     return found
 
 
 @cache
-def recordings() -> dict[str, Recording]:
-    """Return the recordings by vendor and method."""
-    found = _read()["calls"]
+def recordings(path: Path = FILE) -> dict[str, Recording]:
+    """Return the recordings of a file by label; by default those of methods, by vendor and method."""
+    found = _read(path)["calls"]
     return {
         label: Recording(
             one["prepared"],
             [
                 Exchange(
-                    method, path, storage, status, [(name, value) for name, value in headers], body.encode()
+                    *(method, path, storage, status, [(name, value) for name, value in headers]),
+                    body.encode("utf-8", "surrogateescape"),
                 )
                 for method, path, storage, status, headers, body in one["exchanges"]
             ],
@@ -197,13 +227,16 @@ def recordings() -> dict[str, Recording]:
 
 def connections(player: Player) -> dict[str, str]:
     """Return connections to the player, with a credential that every encoding changes."""
-    return {name: _at(player, text) for name, text in _read()["connections"].items()}
+    return {name: _at(player, text) for name, text in _read(FILE)["connections"].items()}
 
 
 def at_player(player: Player, exchange: Exchange) -> Exchange:
     """Return an exchange with the player's own origins."""
-    body = exchange.body.replace(ORIGIN.encode(), player.origin.encode())
-    return exchange._replace(body=body.replace(STORAGE.encode(), player.storage_origin.encode()))
+    body, headers = exchange.body, exchange.headers
+    for before, now in ((ORIGIN, player.origin), (STORAGE, player.storage_origin)):
+        body = body.replace(before.encode(), now.encode())
+        headers = [(name, value.replace(before, now)) for name, value in headers]
+    return exchange._replace(body=body, headers=headers)
 
 
 def _at(player: Player, text: str) -> str:

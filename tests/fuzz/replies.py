@@ -9,7 +9,8 @@ from __future__ import annotations
 import inspect
 import os
 import random
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from typing import Any
 from unittest.mock import patch
@@ -18,7 +19,7 @@ from airflow_provider.core.http.retry import RetryLimits
 from tests.fault_matrix.faults import HOOKS
 from tests.fuzz.mutations import mutate_json
 from tests.fuzz.player import MOST_REQUESTS, Exchange, Player
-from tests.fuzz.recordings import ROWS, at_player, connections, recordings
+from tests.fuzz.recordings import ROWS, Recording, at_player, connections, recordings
 from tests.fuzz.target import SECRET, TOKEN, FaultError, Target, is_own
 from tests.support.budgets import forget_budgets
 
@@ -50,7 +51,7 @@ def player() -> Player:
 
 
 @cache
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Return environment variables with connections to the player."""
     return {f"AIRFLOW_CONN_{name.upper()}": text for name, text in connections(player()).items()}
 
@@ -61,20 +62,33 @@ def encode(label: str, index: int, exchange: Exchange) -> bytes:
     return "\n".join(lines).encode("latin-1", "replace") + b"\n\n" + exchange.body
 
 
-def decode(data: bytes) -> tuple[str, int, Exchange] | None:
-    """Return method, index and reply of an input; None when it is none."""
+def decode(data: bytes, calls: Mapping[str, Recording]) -> tuple[str, int, Exchange] | None:
+    """Return label, index and reply of an input; None when it is none.
+
+    :param calls: the recordings by label.
+    """
     head, _, body = data.partition(b"\n\n")
     first, *lines = head.decode("latin-1").split("\n")
     words = first.split(" ")
-    if len(words) != 3 or words[0] not in ROWS or not (words[1] + words[2]).isdecimal():
+    if (
+        len(words) != 3
+        or words[0] not in calls
+        or not re.fullmatch(r"[0-9]{1,4} [0-9]{3}", " ".join(words[1:]))
+    ):
         return None
     label, index, status = words[0], int(words[1]), int(words[2])
-    known = recordings()[label].exchanges
+    known = calls[label].exchanges
     if index >= len(known) or not 200 <= status <= 599:
         return None
     pairs = (line.partition(":") for line in lines)
     headers = [(name.strip(), value.strip()) for name, _, value in pairs if _is_header(name, value)]
     return label, index, known[index]._replace(status=status, headers=headers, body=body)
+
+
+def play(recording: Recording, index: int, changed: Exchange) -> None:
+    """Let the player answer with the recorded replies, one of them changed."""
+    replies = [changed if number == index else one for number, one in enumerate(recording.exchanges)]
+    player().load(at_player(player(), one) for one in replies)
 
 
 def _is_header(name: str, value: str) -> bool:
@@ -96,17 +110,16 @@ def mutate(data: bytes, number: int) -> bytes:
 
 
 def _run(vendor: str, data: bytes) -> None:
-    found = decode(data)
+    found = decode(data, recordings())
     if found is None or not found[0].startswith(f"{vendor}."):
         return
     label, index, changed = found
     recording, server = recordings()[label], player()
-    replies = [changed if number == index else one for number, one in enumerate(recording.exchanges)]
-    server.load(at_player(server, one) for one in replies)
+    play(recording, index, changed)
     if is_of_token := _TOKEN in changed.path:
         _forget(vendor)
     try:
-        with patch.dict(os.environ, _environment()):
+        with patch.dict(os.environ, environment()):
             _call(label, _hook(vendor), recording.prepared)
     finally:
         if is_of_token:
@@ -184,11 +197,11 @@ def _forget(vendor: str) -> None:
     forget_budgets()
 
 
-def examples(vendor: str) -> list[bytes]:
+def examples(vendor: str, calls: Callable[[], Mapping[str, Recording]] = recordings) -> list[bytes]:
     """Return the recorded replies of a vendor."""
     return [
         encode(label, index, exchange)
-        for label, one in recordings().items()
+        for label, one in calls().items()
         if label.startswith(f"{vendor}.")
         for index, exchange in enumerate(one.exchanges)
     ]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from unittest.mock import patch
 
@@ -27,6 +26,17 @@ SECRETS = {"secret": SECRET, "token": TOKEN, "api key": "c4mpus7f3e9b4d1a8f60b52
 """Texts that no error and no log line may have, by their names in faults."""
 
 _PACKAGE = "airflow_provider"
+
+_UNEXPECTED = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""Errors that are faults where a watcher logs them and continues."""
 
 
 class FaultError(AssertionError):
@@ -88,28 +98,52 @@ class Target:
                 where = _innermost(error)
                 text = "".join(traceback.format_exception(error))
                 raise FaultError(f"{type(error).__name__}-{where}", text[-4000:]) from error
-        _refuse_secrets(logs.getvalue(), "log")
+        _refuse_secrets(logs.text, "log")
+        for error in logs.errors:
+            text = "".join(traceback.format_exception(error))
+            raise FaultError(f"{type(error).__name__}-logged-{_innermost(error)}", text[-4000:])
         return raised
 
 
+class _Logs(logging.Handler):
+    """What the package logs, and the errors among it that are none of the provider's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = ""
+        self.errors: list[BaseException] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a line, and its errors."""
+        self.text += f"{self.format(record)}\n"
+        given = record.args if isinstance(record.args, tuple) else ()
+        self.errors += [
+            one for one in given if isinstance(one, _UNEXPECTED) and not isinstance(one, ProviderError)
+        ]
+
+
 @contextmanager
-def _logs(watched: bool) -> Iterator[StringIO]:
+def _logs(watched: bool) -> Iterator[_Logs]:
     """Yield all that the package logs, before Airflow masks it; nothing of it is printed."""
-    logs = StringIO()
+    logs = _Logs()
     if not watched:
         yield logs
         return
+    from airflow.sdk import BaseOperator
+    from airflow.triggers.base import BaseTrigger
+
     logger = logging.getLogger(_PACKAGE)
-    handler = logging.StreamHandler(logs)
     before = logger.level, logger.propagate
-    logger.addHandler(handler)
+    logger.addHandler(logs)
     logger.setLevel(logging.DEBUG)
     logger.propagate = False
     try:
-        with patch.object(ApiHook, "log", logger):
+        with ExitStack() as stack:
+            for kind in (ApiHook, BaseOperator, BaseTrigger):
+                stack.enter_context(patch.object(kind, "log", logger))
             yield logs
     finally:
-        logger.removeHandler(handler)
+        logger.removeHandler(logs)
         level, logger.propagate = before
         logger.setLevel(level)
 

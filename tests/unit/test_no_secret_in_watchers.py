@@ -12,30 +12,17 @@ from typing import Any
 import pytest
 from airflow.triggers.base import BaseEventTrigger
 
-from airflow_provider.amigocloud.triggers import AmigoCloudDatasetTrigger, AmigoCloudEventTrigger
 from airflow_provider.core.triggers import NewItemsTrigger
 from airflow_provider.iotstudio.events.trigger_bases import EventWatcher
-from airflow_provider.iotstudio.triggers import IoTStudioEventTrigger, IoTStudioThingTrigger
 from airflow_provider.leanix.hooks import LeanIXHook
-from airflow_provider.leanix.triggers import LeanIXRunEndedTrigger
 from airflow_provider.sandbox.server import Sandbox
 from tests.support import every_task
 from tests.support.canary_secrets import break_everything, leaks, plant, secrets_of
+from tests.support.every_watcher import WATCHERS
 from tests.support.state_store import FakeStateStore
 from tests.support.task_runner import rebuild_trigger
 
 BASES = {EventWatcher, NewItemsTrigger}
-WATCHERS: dict[str, Callable[[], Any]] = {
-    "amigocloud event": lambda: AmigoCloudEventTrigger(events=["*"], dataset=1, poll_interval=0.05),
-    "amigocloud dataset": lambda: AmigoCloudDatasetTrigger(dataset=1, poll_interval=0.05),
-    "iotstudio thing": lambda: IoTStudioThingTrigger(
-        filters={"temperature": f"gt:{every_task.HOT - 1}"}, poll_interval=0.05
-    ),
-    "iotstudio event": lambda: IoTStudioEventTrigger(
-        event=every_task.EVENT, thing_id=every_task.THING, poll_interval=0.05
-    ),
-    "leanix run": lambda: LeanIXRunEndedTrigger(poll_interval=0.05),
-}
 
 
 @pytest.fixture
