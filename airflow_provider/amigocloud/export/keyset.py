@@ -483,7 +483,12 @@ class KeysetReader:
 
 def _read_key(text: str | bytes) -> Key:
     """Return a key from its JSON; a text is a key already."""
-    key: Any = text if isinstance(text, str) else json.loads(text, parse_float=Decimal)
+    try:
+        key: Any = text if isinstance(text, str) else json.loads(text, parse_float=Decimal)
+    except (ValueError, RecursionError):  # A number of thousands of digits is no JSONDecodeError.
+        raise InputError(
+            "the key column holds a value that cannot be read; select it as text", "key"
+        ) from None
     if isinstance(key, (dict, list)):
         raise InputError(
             "the key column holds lists or objects, which have no order; select it as text", "key"
