@@ -245,3 +245,13 @@ def redact_token(token: str) -> None:
 def redact(text: str) -> str:
     """Return a text without the credentials that this process knows."""
     return _redactor.redact(text)
+
+
+def without_credential(text: str) -> str:
+    """Return a text of a service that will be logged and stored, such as the id of a job.
+
+    :raises ValueError: when it holds a credential that this process knows.
+    """
+    if redact(text) != text:
+        raise ValueError("a text holds a credential, which no log and no state may have")
+    return text

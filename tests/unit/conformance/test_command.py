@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.sdk import Connection
 
+from airflow_provider.conformance import opening
 from airflow_provider.conformance.catalogue import SERVICES, lacking, table
 from airflow_provider.conformance.command import main
 from airflow_provider.conformance.unasked import QUESTIONS, REASONS
@@ -105,6 +107,25 @@ def test_bad_arguments_are_a_4(sandbox: Any, monkeypatch: pytest.MonkeyPatch, ar
         main(arguments)
     assert ended.value.code == 4
     assert sandbox.counters.report()["services"] == {} or sandbox.counters.total("leanix") == 0
+
+
+@pytest.mark.parametrize(
+    "extra",
+    ['{"a":' * 200_000 + "1" + "}" * 200_000, f'{{"timeout": {"9" * 5000}}}', "[]", "{"],
+    ids=["nested too deeply", "thousands of digits", "a list", "no JSON"],
+)
+def test_an_extra_that_cannot_be_read_is_a_4_and_one_sentence(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, extra: str, capsys: Any
+) -> None:
+    # Airflow finds no connection of the environment with such an extra; its database may hold one.
+    found = Connection(conn_id="amigocloud_default", conn_type="amigocloud", extra=extra)
+    monkeypatch.setattr(opening, "find_connection", lambda _: found)
+    with pytest.raises(SystemExit) as ended:
+        main(["amigocloud_default", "--level", "public"])
+    assert ended.value.code == 4
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told.endswith(": connection 'amigocloud_default': extra is not a JSON object")
+    assert sandbox.counters.total("amigocloud") == 0
 
 
 @pytest.mark.parametrize(
