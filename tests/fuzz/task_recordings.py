@@ -37,6 +37,11 @@ def label_of(vendor: str, row: str) -> str:
     return f"{vendor}.{row.replace('`', '').replace(',', '').replace(' ', '-')}"
 
 
+def watcher_label(name: str) -> str:
+    """Return the label of a watcher, which is named after its vendor and what it watches."""
+    return name.replace(" ", ".watcher-")
+
+
 def write() -> None:
     """Record every task and watcher against the sandbox."""
     from tests.fault_matrix import operators
@@ -48,7 +53,7 @@ def write() -> None:
             for name, row in operators.rows(vendor).items():
                 out[label_of(vendor, name)] = _record_task(sandbox, player, vendor, row)
         for name in WATCHERS:
-            out[name.replace(" ", ".watcher-")] = _record_watcher(sandbox, player, name)
+            out[watcher_label(name)] = _record_watcher(sandbox, player, name)
     write_file(FILE, {"calls": out})
 
 

@@ -6,17 +6,25 @@ own, or put a credential into an error, before it was mended.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
+from airflow_provider.errors import ProviderError
 from tests.fault_matrix.faults import HOOKS
+from tests.fault_matrix.operators import rows
 from tests.fuzz import replies
 from tests.fuzz.mutations import damage
 from tests.fuzz.recordings import ROWS, recordings
-from tests.fuzz.target import FaultError, Target, texts_of
+from tests.fuzz.target import SECRET, FaultError, Target, texts_of
 from tests.fuzz.targets import TARGETS
+from tests.fuzz.task_recordings import label_of, task_recordings, watcher_label
+from tests.support.every_watcher import WATCHERS
+from tests.support.task_runner import TaskRunner
 from tests.unit.test_twins import TESTED_ELSEWHERE, senders
 
 pytestmark = pytest.mark.slow
@@ -84,6 +92,45 @@ def test_a_recorded_reply_is_read_without_an_error(vendor: str) -> None:
     assert raised == {}
 
 
+@pytest.mark.parametrize("vendor", HOOKS)
+def test_every_task_and_watcher_is_fuzzed(vendor: str) -> None:
+    fuzzed = {label for label in task_recordings() if label.startswith(f"{vendor}.")}
+    watchers = {watcher_label(name) for name in WATCHERS if name.startswith(f"{vendor} ")}
+    assert fuzzed == {label_of(vendor, row) for row in rows(vendor)} | watchers
+
+
+@pytest.mark.parametrize("vendor", HOOKS)
+def test_the_recorded_replies_of_a_task_are_read_without_an_error(vendor: str) -> None:
+    first = {data.split(b" ")[0]: data for data in replies.examples(vendor, task_recordings)}
+    raised = {
+        label: found for label, data in first.items() if (found := TARGETS[f"tasks_{vendor}"].check(data))
+    }
+    assert raised == {}
+    assert len(first) > 5
+
+
+def test_a_failed_task_that_leaves_its_file_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(_: Any, operator: Any) -> None:
+        Path(operator.output_path).write_text("half of it")
+        raise ProviderError("a problem")
+
+    monkeypatch.setattr(TaskRunner, "run", run)
+    data = next(one for one in TARGETS["tasks_iotstudio"].examples() if b"ExportThings" in one)
+    with pytest.raises(FaultError, match="files-iotstudio.IoTStudioExportThingsOperator"):
+        TARGETS["tasks_iotstudio"].check(data)
+
+
+def test_an_error_that_a_watcher_logs_is_found() -> None:
+    def run(_: bytes) -> None:
+        try:
+            {}["x"]
+        except KeyError as error:
+            logging.getLogger("airflow_provider").warning("poll failed: %s", error)
+
+    with pytest.raises(FaultError, match="KeyError-logged-outside"):
+        Target("logging", run, (), holds_secrets=True).check(b"x")
+
+
 def test_a_fault_is_found() -> None:
     def run(data: bytes) -> None:
         {}[data]
@@ -93,9 +140,6 @@ def test_a_fault_is_found() -> None:
 
 
 def test_a_secret_in_a_cause_is_found() -> None:
-    from airflow_provider.errors import ProviderError
-    from tests.fuzz.target import SECRET
-
     def run(_: bytes) -> None:
         try:
             raise ValueError(SECRET)
