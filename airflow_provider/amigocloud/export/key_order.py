@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
-from typing import Any
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
+
+from airflow_provider.errors import InputError
+
+if TYPE_CHECKING:
+    from airflow_provider.amigocloud.export.readers import Key
 
 _START = re.compile(r"[0-9a-f]{8}")
 """The first hex digits of a key."""
@@ -46,6 +53,24 @@ class KeyDecoder:
         :raises msgspec.ValidationError: when a row has no key.
         """
         return [bytes(row.key) for row in self._any.decode_lines(lines)]
+
+
+def read_key(text: str | bytes) -> Key:
+    """Return a key from its JSON; a text is a key already.
+
+    :raises InputError: when it has no order, or cannot be read.
+    """
+    try:
+        key: Any = text if isinstance(text, str) else json.loads(text, parse_float=Decimal)
+    except (ValueError, RecursionError):  # A number of thousands of digits is no JSONDecodeError.
+        raise InputError(
+            "the key column holds a value that cannot be read; select it as text", "key"
+        ) from None
+    if isinstance(key, (dict, list)):
+        raise InputError(
+            "the key column holds lists or objects, which have no order; select it as text", "key"
+        )
+    return cast("Key", key)
 
 
 def hex_starts(keys: Iterable[str]) -> list[str]:

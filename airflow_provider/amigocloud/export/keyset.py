@@ -7,7 +7,6 @@ lost or repeated: the ranges of keys adjoin without a gap.
 from __future__ import annotations
 
 import itertools
-import json
 import math
 import re
 from collections import deque
@@ -16,13 +15,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
-from typing import Any, TypeGuard, cast
+from typing import Any, TypeGuard
 
 import msgspec
 
 from airflow_provider.amigocloud import api
 from airflow_provider.amigocloud.export.checkpoint import ResumePoint, SavedPages
-from airflow_provider.amigocloud.export.key_order import HexOrder, KeyDecoder
+from airflow_provider.amigocloud.export.key_order import HexOrder, KeyDecoder, read_key
 from airflow_provider.amigocloud.export.readers import Key, Outline, ReadOptions, SnapshotParams
 from airflow_provider.amigocloud.pagination import Column, Page, quoted_name, read_page, walk
 from airflow_provider.core.hook import ApiHook
@@ -374,7 +373,7 @@ class KeysetReader:
 
     def resume_point(self, page: Page) -> ResumePoint | None:
         """Return the page's last key."""
-        key = _read_key(self._keys.values(page.rows[-1])[0])
+        key = read_key(self._keys.values(page.rows[-1])[0])
         if not isinstance(key, Decimal):
             return key
         return float(key) if Decimal(repr(float(key))) == key else str(key)
@@ -462,7 +461,7 @@ class KeysetReader:
         keys = texts or self._decode_keys(page)
         if len(set(keys)) < len(keys):
             raise InputError(f"column '{self._key}' is not unique; a key must be", "key")
-        first, last = _read_key(keys[0]), _read_key(keys[-1])
+        first, last = read_key(keys[0]), read_key(keys[-1])
         if first == after:
             raise InputError(
                 f"column '{self._key}' is rounded in the service's replies: after the row with"
@@ -479,21 +478,6 @@ class KeysetReader:
         if b"null" in keys:
             raise self._null_error()
         return keys
-
-
-def _read_key(text: str | bytes) -> Key:
-    """Return a key from its JSON; a text is a key already."""
-    try:
-        key: Any = text if isinstance(text, str) else json.loads(text, parse_float=Decimal)
-    except (ValueError, RecursionError):  # A number of thousands of digits is no JSONDecodeError.
-        raise InputError(
-            "the key column holds a value that cannot be read; select it as text", "key"
-        ) from None
-    if isinstance(key, (dict, list)):
-        raise InputError(
-            "the key column holds lists or objects, which have no order; select it as text", "key"
-        )
-    return cast("Key", key)
 
 
 def literal(value: Key) -> str:
