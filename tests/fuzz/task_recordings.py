@@ -14,9 +14,14 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+from airflow.sdk import Asset
+
+from tests.fault_matrix import operators
 from tests.fuzz.player import Player
 from tests.fuzz.recordings import Recording, recorder, recordings, texts, write_file
 from tests.support.every_task import THING
+from tests.support.state_store import FakeAssetStateStores
+from tests.support.task_runner import TaskRunner
 
 FILE = Path(__file__).with_name("task_recordings.json.gz")
 
@@ -25,6 +30,44 @@ FOLDER = "{folder}"
 
 ITEMS = 5
 """Places of a base type, and Things, that the services keep: a reply of hundreds is no other input."""
+
+
+def _to(name: str) -> dict[str, Any]:
+    return {"output_path": f"{operators.FOLDER}/{name}"}
+
+
+FURTHER: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
+    "mapsindoors": {
+        "geojson": ("MapsIndoorsExportGeodataOperator", {**_to("map.geojson"), "report": True}),
+    },
+    "amigocloud": {
+        "csv": ("AmigoCloudExportOperator", {**_to("zones.csv"), "report": True}),
+        "parquet": ("AmigoCloudExportOperator", _to("zones.parquet")),
+        "geojson": ("AmigoCloudExportOperator", _to("zones.geojson")),
+        "geoparquet": ("AmigoCloudExportOperator", _to("zones.geoparquet")),
+        "incremental": ("AmigoCloudExportOperator", {"incremental_column": "area_m2"}),
+    },
+    "iotstudio": {
+        "things-parquet": ("IoTStudioExportThingsOperator", {**_to("things.parquet"), "report": True}),
+        "history-parquet": ("IoTStudioExportHistoryOperator", _to("history.parquet")),
+        "history-incremental": ("IoTStudioExportHistoryOperator", {"incremental": True}),
+        "events-incremental": ("IoTStudioExportEventsOperator", {"incremental": True}),
+        "only-changed": ("IoTStudioWritePropertiesOperator", {"only_changed": True}),
+    },
+    "leanix": {
+        "sync-log-incremental": ("LeanIXExportSyncLogOperator", {"incremental": True}),
+        "tables-parquet": (
+            "LeanIXFetchResultsOperator",
+            {"output_path": f"{operators.FOLDER}/tables/", "output_format": "parquet"},
+        ),
+    },
+}
+"""Tasks with other arguments, whose replies are read by other modules; not rows of the fault matrix."""
+
+
+def rows(vendor: str) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Return the fuzzed tasks of a vendor: label to class name and further arguments."""
+    return {**operators.rows(vendor), **FURTHER[vendor]}
 
 
 def task_recordings() -> dict[str, Recording]:
@@ -44,13 +87,12 @@ def watcher_label(name: str) -> str:
 
 def write() -> None:
     """Record every task and watcher against the sandbox."""
-    from tests.fault_matrix import operators
     from tests.support.every_watcher import WATCHERS
 
     out = {}
     with recorder() as (sandbox, player):
         for vendor in operators.VENDORS:
-            for name, row in operators.rows(vendor).items():
+            for name, row in rows(vendor).items():
                 out[label_of(vendor, name)] = _record_task(sandbox, player, vendor, row)
         for name in WATCHERS:
             out[watcher_label(name)] = _record_watcher(sandbox, player, name)
@@ -58,18 +100,17 @@ def write() -> None:
 
 
 def _record_task(sandbox: Any, player: Player, vendor: str, row: tuple[str, dict[str, Any]]) -> Any:
-    from tests.fault_matrix import operators
     from tests.support.budgets import forget_budgets
     from tests.support.sandbox_state import files
-    from tests.support.task_runner import TaskRunner
 
     name, further = row
     with tempfile.TemporaryDirectory() as folder:
         operators.reset(sandbox, vendor)
         _shrink(sandbox)
         make = operators.VENDORS[vendor](sandbox, Path(folder))[name]
-        given = {key: operators.in_folder(value, folder) for key, value in further.items()}
-        task, inputs = make(task_id="task", **given), files(Path(folder))
+        task, inputs = make(task_id="task", outlets=[Asset("asset")]), files(Path(folder))
+        for argument, value in further.items():
+            setattr(task, argument, operators.in_folder(value, folder))
         prepared = {
             "class": f"{type(task).__module__}.{type(task).__name__}",
             "arguments": _with_folder(arguments_of(task), folder, FOLDER),
@@ -78,12 +119,11 @@ def _record_task(sandbox: Any, player: Player, vendor: str, row: tuple[str, dict
         forget_budgets()
         player.exchanges.clear()
         with operators.recorded(sandbox, operators.TaskRun(), vendor if name.endswith("Sensor") else ""):
-            TaskRunner().run(task)
+            new_runner().run(task)
     return {"prepared": prepared, "exchanges": texts(player, shorten=False)}
 
 
 def _record_watcher(sandbox: Any, player: Player, name: str) -> Any:
-    from tests.fault_matrix import operators
     from tests.support.budgets import forget_budgets
     from tests.support.every_watcher import WATCHERS
     from tests.support.state_store import FakeStateStore
@@ -115,6 +155,13 @@ def _shrink(sandbox: Any) -> None:
             del geodata[item["id"]]
     for uid in [uid for uid in things if uid != THING][ITEMS:]:
         del things[uid]
+
+
+def new_runner() -> TaskRunner:
+    """Return a runner whose assets have state, as Airflow 3.3 has."""
+    runner = TaskRunner()
+    runner.extra_context["asset_state_store"] = FakeAssetStateStores()
+    return runner
 
 
 def arguments_of(task: Any) -> dict[str, Any]:

@@ -18,13 +18,15 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from airflow.sdk import Asset
+
 from airflow_provider.errors import ProviderError
 from tests.fault_matrix.faults import HOOKS
 from tests.fuzz.player import MOST_REQUESTS, Exchange
 from tests.fuzz.recordings import Recording
 from tests.fuzz.replies import decode, environment, examples, mutate, play, player, without_waits
 from tests.fuzz.target import SECRET, TOKEN, FaultError, Target
-from tests.fuzz.task_recordings import build, task_recordings
+from tests.fuzz.task_recordings import build, new_runner, task_recordings
 from tests.support.budgets import forget_budgets
 from tests.support.sandbox_state import files
 from tests.support.state_store import FakeStateStore
@@ -68,7 +70,7 @@ def _with_credential(recording: Recording, changed: Exchange) -> Exchange:
 
 
 def _attempt_twice(label: str, recording: Recording) -> None:
-    runner = TaskRunner()
+    runner = new_runner()
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         for name, text in recording.prepared["files"].items():
             Path(folder, name).write_text(text)
@@ -84,9 +86,9 @@ def _attempt_twice(label: str, recording: Recording) -> None:
 def _attempt(label: str, recording: Recording, runner: TaskRunner, folder: str) -> None:
     """Run an attempt; one that fails leaves no file by its final name, and one that does not returns JSON."""
     waits = {"poke_interval": 0.001} if "Sensor" in label else {}
+    task = build(recording.prepared, folder, task_id="task", outlets=[Asset("asset")], **waits)
     try:
-        result = runner.run(build(recording.prepared, folder, task_id="task", **waits))
-        json.dumps(result)
+        json.dumps(runner.run(task))
     except (ProviderError, TimeoutError):
         left = set(files(Path(folder))) - set(recording.prepared["files"])
         if wrong := sorted(name for name in left if not name.startswith(_KEPT)):

@@ -16,13 +16,12 @@ import pytest
 
 from airflow_provider.errors import ProviderError
 from tests.fault_matrix.faults import HOOKS
-from tests.fault_matrix.operators import rows
 from tests.fuzz import replies
 from tests.fuzz.mutations import damage
 from tests.fuzz.recordings import ROWS, recordings
 from tests.fuzz.target import SECRET, FaultError, Target, texts_of
 from tests.fuzz.targets import TARGETS
-from tests.fuzz.task_recordings import label_of, task_recordings, watcher_label
+from tests.fuzz.task_recordings import label_of, rows, task_recordings, watcher_label
 from tests.support.every_watcher import WATCHERS
 from tests.support.task_runner import TaskRunner
 from tests.unit.test_twins import TESTED_ELSEWHERE, senders
