@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -19,7 +20,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from airflow_provider.core.http.call import Call, pairs
 from airflow_provider.core.http.reply import Reply, non_finite_values
 from airflow_provider.core.http.twins import iterate, run
-from airflow_provider.core.redaction import without_query
+from airflow_provider.core.redaction import redact, without_query
 from airflow_provider.errors import IncompleteExportError, InputError, RequestRejectedError, ServerError
 
 if TYPE_CHECKING:
@@ -53,6 +54,20 @@ NUMBER_TYPES = frozenset(
 """Types of numbers, whose values the service may send as texts."""
 
 
+@contextmanager
+def readable_rows() -> Iterator[None]:
+    """Raise what decoding rows raises as an error of the reply, of which pages decode nothing themselves.
+
+    :raises ServerError: for a row that is no JSON object, or has a value that cannot be read.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise ServerError(200, "", f"a row cannot be read: {redact(str(error))}") from None
+
+
 class Page(Struct):
     """Page of rows, not decoded yet.
 
@@ -78,10 +93,8 @@ class Page(Struct):
 
         :raises ServerError: when a row is no JSON object.
         """
-        try:
+        with readable_rows():
             return _row_decoder.decode_lines(self.lines())
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise ServerError(200, "", f"a row cannot be read: {error}") from None
 
     def first_exact(self) -> Row | None:
         """Return the first row with its numbers as they are written; None when there is none.
@@ -91,10 +104,8 @@ class Page(Struct):
         if not self.rows:
             return None
         self.with_rows(self.rows[:1]).decoded()
-        try:
+        with readable_rows():
             row: Row = json.loads(bytes(self.rows[0]), parse_float=Decimal)
-        except (ValueError, RecursionError) as error:
-            raise ServerError(200, "", f"a row cannot be read: {error}") from None
         return row
 
     def lines(self) -> bytes:

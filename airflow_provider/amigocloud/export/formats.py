@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider.amigocloud.pagination import Column, Page
+from airflow_provider.amigocloud.pagination import Column, Page, readable_rows
 from airflow_provider.core.files import formats
 from airflow_provider.core.files.atomic import AtomicFile
 from airflow_provider.core.files.formats import Format
@@ -66,11 +66,12 @@ class PageWriter:
 
     def write(self, page: Page) -> None:
         """Write a page."""
-        if self._rows is None:
-            if page.columns is None and not page.rows:
-                return  # an empty page of a list has no columns
-            self._rows = _row_writer(self._format.name, self._out, columns_of(page))
-        self._rows.write_lines(page.lines(), len(page.rows))
+        if self._rows is None and page.columns is None and not page.rows:
+            return  # an empty page of a list has no columns
+        with readable_rows():
+            if self._rows is None:
+                self._rows = _row_writer(self._format.name, self._out, columns_of(page))
+            self._rows.write_lines(page.lines(), len(page.rows))
 
     def close(self) -> None:
         """Write the end of the file.
@@ -82,7 +83,8 @@ class PageWriter:
         if self._rows is None:
             self._rows = _row_writer(self._format.name, self._out, [Column("wkb_geometry", "geometry")])
             self._rows.columns = []
-        self._rows.close()
+        with readable_rows():
+            self._rows.close()
 
     def discard(self) -> None:
         """Close the file, which is not to be published."""

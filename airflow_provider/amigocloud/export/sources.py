@@ -20,7 +20,7 @@ from airflow_provider.amigocloud.export.readers import (
     check_counts,
 )
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
-from airflow_provider.amigocloud.pagination import Page, walk
+from airflow_provider.amigocloud.pagination import Page, readable_rows, walk
 from airflow_provider.amigocloud.sql.statement import Kind, Statement
 from airflow_provider.core.files.prefetch import prefetch
 from airflow_provider.core.http.call import Call
@@ -194,7 +194,9 @@ class ListSource:
             yield page
 
     def _check_ids(self, page: Page) -> None:
-        for item in _item_decoder.decode_lines(page.lines()):
+        with readable_rows():
+            items = _item_decoder.decode_lines(page.lines())
+        for item in items:
             if item.id is None:
                 continue
             if item.id in self._ids:

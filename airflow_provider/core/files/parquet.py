@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from airflow_provider.core.files.atomic import AtomicFile
+from airflow_provider.core.input.values import shown
 from airflow_provider.errors import InputError
 
 KINDS = ("text", "json", "number", "integer", "boolean", "moment")
@@ -56,24 +57,44 @@ class TypedParquetWriter:
             self._writer.close()
 
     def write_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Write rows; a column that a row lacks is null."""
+        """Write rows; a column that a row lacks is null.
+
+        :raises InputError: for a value that its column cannot hold, here or at the end of the block.
+        """
         for row in rows:
-            self._pending.append(self._cells(row))
             self.rows += 1
+            self._pending.append(self._cells(row))
             if len(self._pending) >= ROW_GROUP:
                 self._flush()
 
     def _flush(self) -> None:
         if self._pending:
-            self._writer.write_table(self._pa.Table.from_pylist(self._pending, self._schema))
+            try:
+                table = self._pa.Table.from_pylist(self._pending, self._schema)
+            except (self._pa.ArrowException, OverflowError, TypeError, ValueError):
+                self._raise_for_values()
+                raise
+            self._writer.write_table(table)
             self._pending = []
 
     def _cells(self, row: Mapping[str, Any]) -> dict[str, Any]:
         return {name: cell(row.get(name), kind) for name, kind in self._kinds.items()}
 
+    def _raise_for_values(self) -> None:
+        """Raise for the first value that its column cannot hold."""
+        for number, row in enumerate(self._pending, start=self.rows - len(self._pending) + 1):
+            for field in self._schema:
+                try:
+                    self._pa.array([row[field.name]], field.type)
+                except (self._pa.ArrowException, OverflowError, TypeError, ValueError):
+                    text = (
+                        f"is of the type {self._kinds[field.name]}, and cannot hold {shown(row[field.name])}"
+                    )
+                    raise InputError(f"row {number}: column {field.name!r} {text}", "the rows") from None
+
 
 def cell(value: Any, kind: str) -> Any:
-    """Return a JSON value as a column of a kind holds it.
+    """Return a JSON value as a column of a kind holds it; one that it cannot hold as it is.
 
     :param value: a JSON value.
     :param kind: one of :data:`KINDS`.
@@ -83,7 +104,10 @@ def cell(value: Any, kind: str) -> Any:
     if kind == "json":
         return json_text(value)
     if kind == "moment" and isinstance(value, str):
-        moment = datetime.fromisoformat(value)
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            return value
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     if kind == "number":
         return number_of(value)
@@ -117,4 +141,6 @@ class _Sink(io.RawIOBase):
         return True
 
     def write(self, data: Any) -> int:
+        if self._file.closed:  # pyarrow ends a file that was given up once more when it is collected
+            return len(data)
         return self._file.write(bytes(data))

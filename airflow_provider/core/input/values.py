@@ -19,6 +19,8 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 from typing import Any
 from uuid import UUID
 
+from airflow_provider.core.redaction import redact
+
 _AS_TEXT = (UUID, IPv4Address, IPv6Address, IPv4Interface, IPv6Interface, IPv4Network, IPv6Network)
 _BINARY = (bytes, bytearray, memoryview)
 _INTEGER = r"[+-]?[0-9]+(\.0*)?"
@@ -414,7 +416,7 @@ def normal_key(text: str) -> str:
 
 def shown(value: Any) -> str:
     """Return a value for an error, on one line and cut short."""
-    text = "a missing value" if value is ABSENT else repr(value)
+    text = "a missing value" if value is ABSENT else redact(repr(value))
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
 
 
