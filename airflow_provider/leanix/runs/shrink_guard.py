@@ -41,7 +41,7 @@ class LastItemCount:
         :raises InputError: with both counts.
         """
         last = self._counts().get(self._connector)
-        if isinstance(last, int) and count < Fraction(last) * (1 - Fraction(max_shrink)):
+        if isinstance(last, int) and count < Fraction(last) * (1 - Fraction(str(max_shrink))):
             raise InputError(
                 f"the content has {count} items, the last full run had {last}; a full run deletes what it"
                 f" does not contain, so a decrease of more than {max_shrink:.0%} is rejected"

@@ -18,6 +18,7 @@ from airflow_provider.core.redaction import (
     redact_token,
     shown_path,
     token_encodings,
+    without_credential,
     without_query,
 )
 
@@ -243,3 +244,11 @@ def test_logs_of_http_libraries_are_redacted_with_their_tracebacks(caplog: pytes
     assert [record.getMessage() for record in caplog.records] == ["GET /x?a=*** with ***"] * len(NAMES)
     assert all(record.exc_info is None and record.exc_text is None for record in caplog.records)
     assert redact("a lasting/secret") == "a ***"
+
+
+def test_an_id_that_is_a_credential_is_refused() -> None:
+    redact_token("s3cr3t-of-ids")
+    assert without_credential("job-1") == "job-1"
+    for text in ("s3cr3t-of-ids", f"job-{quote('s3cr3t-of-ids')}", "?token=other"):
+        with pytest.raises(ValueError, match="a text holds a credential"):
+            without_credential(text)

@@ -21,6 +21,7 @@ from airflow_provider.errors import (
     PermissionDeniedError,
     RequestRejectedError,
     RunFailedError,
+    ServerError,
 )
 from airflow_provider.iotstudio import actions
 from airflow_provider.iotstudio.hooks import IoTStudioHook
@@ -475,3 +476,9 @@ def test_deferred_or_not_the_result_is_the_same(
     assert entry.payload == {"input": "v2"}
     result = run.get_task_instance("invoke").xcom_pull(task_ids="invoke")
     assert result == {"action_id": entry.uid, "status": "completed", "output": {"ok": True}}
+
+
+@pytest.mark.parametrize("entry", [{}, {"timeRequested": None}, {"timeRequested": "now"}])
+def test_a_request_of_an_action_without_a_time_is_an_error_of_the_reply(entry: dict[str, Any]) -> None:
+    with pytest.raises(ServerError, match="action a has no time of its request"):
+        actions._requested_at({"id": "a", **entry})

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from airflow_provider.core.files import parquet
 from airflow_provider.core.files.atomic import AtomicFile
+from airflow_provider.errors import InputError
 
 pq = pytest.importorskip("pyarrow.parquet")
 
@@ -45,3 +49,35 @@ def test_small_pages_share_a_row_group(tmp_path: Path, monkeypatch: pytest.Monke
 )
 def test_only_numbers_are_numbers(value: object, number: float | None) -> None:
     assert parquet.number_of(value) == number
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "kind"),
+    [
+        ("a", ["x"], "text"),
+        ("a", 1, "text"),
+        ("d", 2**63, "integer"),
+        ("d", "x", "integer"),
+        ("e", "true", "boolean"),
+        ("f", "yesterday", "moment"),
+        ("f", {}, "moment"),
+    ],
+)
+def test_a_value_that_its_column_cannot_hold_is_named_and_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, column: str, value: Any, kind: str
+) -> None:
+    ignored: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", ignored.append)
+    message = f"row 3: column '{column}' is of the type {kind}, and cannot hold {value!r}"
+    with pytest.raises(InputError) as caught:
+        _write(tmp_path, [{"d": 1}, {"a": "a", "d": 2, "e": True, "f": "2026-01-01"}, {column: value}])
+    assert str(caught.value) == f"the rows: {message}"
+    assert list(tmp_path.iterdir()) == []
+    del caught
+    gc.collect()
+    assert ignored == []
+
+
+def _write(folder: Path, rows: list[dict[str, Any]]) -> None:
+    with AtomicFile(f"{folder}/x.parquet") as file, parquet.TypedParquetWriter(file, SCHEMA) as writer:
+        writer.write_rows(rows)

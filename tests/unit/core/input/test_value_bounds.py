@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from airflow_provider.core.input.values import (
@@ -32,6 +33,7 @@ from airflow_provider.core.input.values import (
     shown_value,
     utc_text,
 )
+from airflow_provider.core.redaction import redact_token
 
 READER = ValueReader()
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -175,6 +177,26 @@ def test_numbers_have_bounds() -> None:
     for value in (True, "", "1 2", "1e999", float("nan"), None):
         with pytest.raises(UnreadableValueError, match="^must be a number, not [^,]*$"):
             read_number(value)
+
+
+def test_numbers_without_end_are_refused_as_such() -> None:
+    for value in ("9" * 5000, f"-{'9' * 5000}.0"):
+        with pytest.raises(UnreadableValueError, match="^must be a whole number, not "):
+            read_integer(value)
+    for value in ("9" * 5000, 10**400):
+        with pytest.raises(UnreadableValueError, match="^must be a number, not "):
+            read_number(value)
+
+
+def test_a_time_that_python_has_no_type_for_is_refused() -> None:
+    late = pa.scalar(10**18, pa.timestamp("s"))
+    with pytest.raises(UnreadableValueError, match="that cannot be read: "):
+        ValueReader().read(late)
+
+
+def test_a_value_that_is_a_credential_is_not_shown() -> None:
+    redact_token("s3cr3t-of-values")
+    assert shown(["s3cr3t-of-values", 1]) == "['***', 1]"
 
 
 def test_booleans_and_texts_of_other_kinds_are_refused() -> None:

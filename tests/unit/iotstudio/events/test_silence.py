@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider.errors import ServerError
 from airflow_provider.iotstudio.events.fleet import Fleet
 from airflow_provider.iotstudio.events.silence import Silence
 from airflow_provider.iotstudio.hooks import IoTStudioHook
@@ -37,6 +38,11 @@ def test_a_thing_is_silent_when_it_has_reported_nothing_for_some_time(
     found = Silence(Fleet(), HOUR.total_seconds(), ["a"])
     created = created_ago and (datetime.now(UTC) - created_ago).isoformat()
     assert found._silent([{"uid": "t", "created": created}], [values]) == (["t"] if silent else [])
+
+
+def test_a_time_of_creation_that_is_none_is_an_error_of_the_reply() -> None:
+    with pytest.raises(ServerError, match="Thing t was created at a time that cannot be read: 'yesterday'"):
+        Silence(Fleet(), 60, None)._silent([{"uid": "t", "created": "yesterday"}], [[]])
 
 
 def test_a_thing_that_has_just_reported_is_not_asked_again() -> None:

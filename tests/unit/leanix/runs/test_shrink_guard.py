@@ -30,6 +30,7 @@ def test_a_content_may_shrink_by_its_share_and_no_more() -> None:
     guard(store).raise_if_shrunk(50, 0.5)
     guard(store).raise_if_shrunk(200, 0.0)
     guard(store).raise_if_shrunk(0, 1.0)
+    guard(store).raise_if_shrunk(30, 0.7)  # Neither 0.7 nor 1 - 0.7 is a binary fraction.
     with pytest.raises(InputError) as caught:
         guard(store).raise_if_shrunk(49, 0.5)
     assert str(caught.value) == (
