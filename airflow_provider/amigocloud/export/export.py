@@ -10,6 +10,7 @@ from airflow_provider.core.compat import gauge
 from airflow_provider.core.files.atomic import AtomicFile
 from airflow_provider.core.files.formats import Format
 from airflow_provider.core.files.manifest import ProgressLog, log_manifest, manifest
+from airflow_provider.core.redaction import redact
 from airflow_provider.errors import IncompleteExportError
 
 if TYPE_CHECKING:
@@ -133,4 +134,4 @@ def export(
 
 
 def _names(columns: list[Column] | None) -> str:
-    return ", ".join(f"{column.name} ({column.type})" for column in columns or ()) or "none"
+    return redact(", ".join(f"{column.name} ({column.type})" for column in columns or ()) or "none")
