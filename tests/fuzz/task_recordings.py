@@ -39,6 +39,7 @@ def _to(name: str) -> dict[str, Any]:
 FURTHER: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
     "mapsindoors": {
         "geojson": ("MapsIndoorsExportGeodataOperator", {**_to("map.geojson"), "report": True}),
+        "geoparquet": ("MapsIndoorsExportGeodataOperator", _to("map.geoparquet")),
     },
     "amigocloud": {
         "csv": ("AmigoCloudExportOperator", {**_to("zones.csv"), "report": True}),
@@ -51,10 +52,12 @@ FURTHER: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
         "things-parquet": ("IoTStudioExportThingsOperator", {**_to("things.parquet"), "report": True}),
         "history-parquet": ("IoTStudioExportHistoryOperator", _to("history.parquet")),
         "history-incremental": ("IoTStudioExportHistoryOperator", {"incremental": True}),
+        "events-parquet": ("IoTStudioExportEventsOperator", _to("events.parquet")),
         "events-incremental": ("IoTStudioExportEventsOperator", {"incremental": True}),
         "only-changed": ("IoTStudioWritePropertiesOperator", {"only_changed": True}),
     },
     "leanix": {
+        "sync-log-parquet": ("LeanIXExportSyncLogOperator", _to("log.parquet")),
         "sync-log-incremental": ("LeanIXExportSyncLogOperator", {"incremental": True}),
         "tables-parquet": (
             "LeanIXFetchResultsOperator",
