@@ -53,7 +53,7 @@ def _json(value: Any) -> str:
     if isinstance(value, str):
         try:
             msgspec.json.decode(value)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return json.dumps(value, ensure_ascii=False)
     return _text(value)
 

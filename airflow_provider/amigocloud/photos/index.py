@@ -127,7 +127,7 @@ def read_rows(uri: str) -> Iterator[list[dict[str, Any]]]:
 def _read_row(line: bytes, uri: str) -> dict[str, Any]:
     try:
         row: dict[str, Any] = msgspec.json.decode(line, type=dict[str, Any])
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         row = {}
     if row.keys() != set(COLUMNS):
         raise InputError(

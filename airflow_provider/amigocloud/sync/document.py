@@ -113,7 +113,7 @@ def load(data: bytes, where: str, store: SyncStore) -> PlanHead:
 def _decode(text: msgspec.Raw, kind: type[T], where: str) -> T:
     try:
         return msgspec.json.decode(text, type=kind)
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise InputError(f"{where} is not of this version: {error}") from None
 
 

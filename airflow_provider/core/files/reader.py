@@ -334,7 +334,7 @@ def _columns_of(
         return {name: name for name in names}
     try:
         found = msgspec.json.decode(text, type=_Geo)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"has 'geo' metadata that is not GeoParquet's: {error}", subject) from None
     boxes = {
         path[0]

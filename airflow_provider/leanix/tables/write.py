@@ -258,7 +258,7 @@ def _earlier_manifest(output_path: str) -> _Manifest | None:
         return None
     try:
         return msgspec.json.decode(folder.read(MANIFEST), type=_Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise InputError(
             f"'{shown_path(output_path)}' has a {MANIFEST} that is not one of tables of LeanIX: use a folder"
             " of its own for them",
@@ -293,7 +293,7 @@ def _type_manifest(folder: Folder, name: str) -> _TypeManifest | None:
     """Return a type's manifest; None for another file, or one that is gone."""
     try:
         return msgspec.json.decode(folder.read(name), type=_TypeManifest)
-    except (msgspec.DecodeError, UnicodeDecodeError, FileNotFoundError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, FileNotFoundError):
         return None
 
 

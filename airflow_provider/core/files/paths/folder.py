@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -98,7 +99,9 @@ class Folder:
             if self.is_local:
                 return _of_stat(name, os.stat(f"{self._root}/{name}"))
             return _found(name, self.storage.info(f"{self._root}/{name}".rstrip("/")))
-        except (FileNotFoundError, NotADirectoryError):
+        except OSError as error:
+            if not _is_absent(error):
+                raise
             return None
 
     def read(self, name: str) -> bytes:
@@ -118,7 +121,9 @@ class Folder:
         try:
             with os.scandir(f"{self._root}/{below}") as listed:
                 names = [one.name for one in listed]
-        except (FileNotFoundError, NotADirectoryError):
+        except OSError as error:
+            if not _is_absent(error):
+                raise
             return
         for name in names:
             path = f"{self._root}/{below}{name}"
@@ -137,6 +142,11 @@ def _found(name: str, info: dict[str, Any]) -> Found:
     etag = info.get("ETag") or info.get("etag") or info.get("LastModified") or info.get("mtime")
     is_folder = info["type"] == "directory"
     return Found(name, is_folder, int(info.get("size") or 0), None if etag is None else str(etag))
+
+
+def _is_absent(error: OSError) -> bool:
+    """Return whether an error means that there is nothing of this name, which may be too long for any."""
+    return isinstance(error, (FileNotFoundError, NotADirectoryError)) or error.errno == errno.ENAMETOOLONG
 
 
 def _of_stat(name: str, found: os.stat_result) -> Found:

@@ -106,7 +106,7 @@ def _columns_of(schema: pa.Schema, metadata: Any, subject: str) -> list[SourceCo
     if text := (metadata or {}).get(b"geo"):
         try:
             geo = msgspec.json.decode(text, type=_Geo).columns
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InputError(f"has 'geo' metadata that is not GeoParquet's: {error}", subject) from None
     boxes = {path[0] for one in geo.values() for path in one.covering.get("bbox", {}).values() if path}
     found = []
