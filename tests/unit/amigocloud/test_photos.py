@@ -288,7 +288,16 @@ def test_a_gallery_that_is_not_listed_completely_is_no_list(campus, sandbox, tmp
     assert not (tmp_path / "photos.jsonl").exists()
 
 
-@pytest.mark.parametrize("text", ['{"dataset": "2001"', "[]", '{"id": 1}', '{"dataset": "2001"}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"dataset": "2001"',
+        "[]",
+        '{"id": 1}',
+        '{"dataset": "2001"}',
+        '{"id": ' + "[" * 2500 + "]" * 2500 + "}",
+    ],
+)
 def test_a_file_that_is_no_list_of_photos_is_named(campus, tmp_path, text):
     campus.add("a")
     (tmp_path / "photos.jsonl").write_text(text)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
 from typing import Any
 
-from airflow_provider.leanix.api import list_ended_runs, list_statuses
+import pytest
+
+from airflow_provider.leanix.api import list_ended_runs, list_statuses, read_claims
 from airflow_provider.leanix.hooks import LeanIXHook
 
 
@@ -27,3 +30,8 @@ def test_list_of_ended_runs_is_read_whatever_a_row_lacks(leanix: Any, sandbox: A
         ("a", "FINISHED", None),
         ("b", "STOPPED", None),
     ]
+
+
+@pytest.mark.parametrize("payload", ["[]", "{", "[" * 2500 + "]" * 2500])
+def test_a_token_with_other_claims_has_none(payload: str) -> None:
+    assert read_claims(f"head.{urlsafe_b64encode(payload.encode()).decode()}.signature") == {}

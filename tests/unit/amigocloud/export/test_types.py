@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider.amigocloud.export.formats import columns_of
-from airflow_provider.amigocloud.export.parquet import ParquetWriter
+from airflow_provider.amigocloud.export.parquet import ParquetWriter, _json
 from airflow_provider.amigocloud.pagination import Column, Page
 from airflow_provider.errors import InputError
 from tests.unit.amigocloud.export.test_export import export
@@ -129,3 +129,9 @@ def test_a_list_declares_no_types_so_its_numbers_are_doubles(tmp_path):
     ] * 2
     export(tmp_path / "a.parquet", url="/me/projects?limit=9")
     assert str(pq.read_schema(tmp_path / "a.parquet").field("id").type) == "double"
+
+
+@pytest.mark.parametrize("text", ["{", "[" * 200_000 + "]" * 200_000])
+def test_a_text_that_no_reader_takes_is_a_text_of_json(text: str) -> None:
+    assert _json(text) == json.dumps(text)
+    assert _json('{"a": 1}') == '{"a": 1}'

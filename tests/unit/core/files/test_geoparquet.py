@@ -73,6 +73,7 @@ def test_other_coordinates_and_encodings_are_refused(
         read(write(tmp_path, column))
 
 
-def test_metadata_of_another_format_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["[]", '{"columns": {}, "a": ' + "[" * 200_000 + "]" * 200_000 + "}"])
+def test_metadata_of_another_format_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(InputError, match="has 'geo' metadata that is not GeoParquet's"):
-        read(write(tmp_path, text="[]"))
+        read(write(tmp_path, text=text))
