@@ -88,7 +88,8 @@ class PollSensor(BaseSensorOperator):
     @staticmethod
     def _restore_failures(tolerance: Tolerance, context: Context) -> None:
         store: Any = context.get("task_state_store")
-        tolerance.failures = MAX_TOLERATED_FAILURES if store is None else store.get(_COUNT) or 0
+        count = MAX_TOLERATED_FAILURES if store is None else store.get(_COUNT)
+        tolerance.failures = count if isinstance(count, int) else 0
 
     @staticmethod
     def _store_failures(tolerance: Tolerance, context: Context) -> None:

@@ -172,14 +172,13 @@ class NewItemsTrigger(BaseEventTrigger):
             pause, failed = interval, False
             try:
                 items = await self.list_items()
-            except Exception as error:
-                pause, failed = self.pause_after_failure(interval), True
-                self.log.warning("poll failed, next poll in %.1f s: %s", pause, error)
-            else:
                 hashes = await asyncio.to_thread(by_hash, items)  # There may be ten thousand of them.
                 async with aclosing(firing.events(partial(self._news, items, hashes))) as events:
                     async for event in events:
                         yield event
+            except Exception as error:
+                pause, failed = self.pause_after_failure(interval), True
+                self.log.warning("poll failed, next poll in %.1f s: %s", pause, error)
             async with aclosing(self.between_polls(firing, pause, failed=failed)) as events:
                 async for event in events:
                     yield event
@@ -206,12 +205,17 @@ class NewItemsTrigger(BaseEventTrigger):
 
     def _news(self, items: Mapping[str, Any], hashes: Mapping[str, str], stored: Any) -> Decision:
         """Return the events of the items that are not known, and the items to know from now on."""
-        known = set(stored) if isinstance(stored, list) else None
+        known = known_hashes(stored)
         payloads: list[dict[str, Any]] = []
         if known is not None or self.first_poll_fires:
             new = sorted(hashes[digest] for digest in hashes.keys() - (known or set()))
             payloads = self.events(new, items) if new else []
         return payloads, None if known is not None and known == hashes.keys() else sorted(hashes)
+
+
+def known_hashes(stored: Any) -> set[str] | None:
+    """Return the hashes of known items from a watcher's stored state; None for one that holds none."""
+    return {item for item in stored if isinstance(item, str)} if isinstance(stored, list) else None
 
 
 def by_hash(keys: Iterable[str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -13,11 +14,17 @@ from airflow_provider.amigocloud.export.incremental import WatermarkStore
 from airflow_provider.amigocloud.export.parts.part import read_part
 from airflow_provider.amigocloud.sync.progress import Progress
 from airflow_provider.amigocloud.watchers.observations import EventObservation, ObservedState
+from airflow_provider.core.polling import Tolerance
+from airflow_provider.core.sensor import PollSensor
 from airflow_provider.core.state.submission import Submission
 from airflow_provider.core.state.watermark import Watermark
 from airflow_provider.core.trigger_events import raise_for
-from airflow_provider.errors import ProviderError
+from airflow_provider.core.triggers import NewItemsTrigger, by_hash
+from airflow_provider.errors import ProviderError, TransportError
+from airflow_provider.iotstudio.events import watch
 from airflow_provider.iotstudio.events.incremental import EventsWatermark
+from airflow_provider.iotstudio.events.reader import Found
+from airflow_provider.iotstudio.events.records import Event
 from airflow_provider.iotstudio.export.history import Span
 from airflow_provider.iotstudio.export.incremental import HistoryWatermark
 from airflow_provider.leanix.runs.shrink_guard import LastItemCount
@@ -144,7 +151,54 @@ def _sync_log(value: Any) -> None:
     Increment(None, SyncLogProgress(context, ["asset"], "all", _LOG), _LOG)
 
 
-_STEPS = (_submission, _checkpoint, _progress, _item_count, _watcher, _dataset_mark, _marks, _sync_log)
+def _failures(value: Any) -> None:
+    """Count a failed poll of a sensor in mode ``reschedule``."""
+    tolerance = Tolerance(_LOG)
+    PollSensor._restore_failures(tolerance, _context(value))  # type: ignore[arg-type]
+    with suppress(TransportError), tolerance:
+        raise TransportError("no response")
+
+
+class _Items(NewItemsTrigger):
+    """Watcher of a list, in which one item is new."""
+
+    def arguments(self) -> dict[str, Any]:
+        """Return nothing."""
+        return {}
+
+    async def list_items(self) -> dict[str, Any]:
+        """Return the items."""
+        return {"a": None}
+
+    def events(self, new: Any, now: Any) -> list[dict[str, Any]]:
+        """Return the new ones."""
+        return [{"new": list(new)}]
+
+
+def _items(value: Any) -> None:
+    json.dumps(_Items()._news({"a": None}, by_hash(["a"]), value))
+
+
+def _events(value: Any) -> None:
+    event = Event(_END, "id", "thing", "name", None)
+    found = Found([event], [])
+    watch.since(value, _END)
+    watch.overrun(found, _END, value)
+    json.dumps(watch.decide(found, _END, _END, value))
+
+
+_STEPS = (
+    *(_items, _events),
+    _failures,
+    _submission,
+    _checkpoint,
+    _progress,
+    _item_count,
+    _watcher,
+    _dataset_mark,
+    _marks,
+    _sync_log,
+)
 
 
 def _event(data: bytes) -> None:

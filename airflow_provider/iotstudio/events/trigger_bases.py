@@ -134,9 +134,6 @@ class EventWatcher(BaseEventTrigger):
             polled = datetime.now(UTC)
             try:
                 found = await self._poll(watch.since(firing.value, started), firing.read_at)
-            except Exception as error:
-                self.log.warning("poll failed, next poll in %.1f s: %s", pause, error)
-            else:
                 if lost := watch.overrun(found, started, firing.value):
                     self.log.warning(
                         "%d Things have reported more events since the last poll than the service keeps, so"
@@ -146,6 +143,8 @@ class EventWatcher(BaseEventTrigger):
                 async with aclosing(firing.events(partial(watch.decide, found, polled, started))) as events:
                     async for event in events:
                         yield event
+            except Exception as error:
+                self.log.warning("poll failed, next poll in %.1f s: %s", pause, error)
             await asyncio.sleep(pause)
 
     async def _poll(self, since: datetime, asked_since: float) -> Found:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider.errors import InputError
 from airflow_provider.iotstudio.events.reader import Found
 from airflow_provider.iotstudio.events.records import RETAINED_EVENTS, Event
 
@@ -56,15 +57,22 @@ class Place:
 
         :param stored: what :meth:`to_json` returned; None when nothing is stored.
         :param started: when the watcher started.
+        :raises InputError: for a damaged one.
         """
         if not isinstance(stored, Mapping):
             return cls(started - CLOCK_LEEWAY, {})
-        return cls(
-            datetime.fromisoformat(stored["after"]),
-            {int(second): _split(marks) for second, marks in stored["seen"].items()},
-            frozenset(stored.get("unread", ())),
-            datetime.fromisoformat(stored["began"]) if "began" in stored else None,
-        )
+        try:
+            return cls(
+                datetime.fromisoformat(stored["after"]).astimezone(UTC),
+                {int(second): _split(marks) for second, marks in stored["seen"].items()},
+                frozenset(map(str, stored.get("unread", ()))),
+                datetime.fromisoformat(stored["began"]).astimezone(UTC) if "began" in stored else None,
+            )
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise InputError(
+                f"the stored state of the watcher cannot be read ({type(error).__name__}); delete it from the"
+                " state of the asset, and the watcher starts anew"
+            ) from None
 
     def to_json(self) -> dict[str, Any]:
         """Return the place as JSON."""

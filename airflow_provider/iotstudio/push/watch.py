@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider.core.polling import backoff_delays
 from airflow_provider.core.push.inbox import Inbox
 from airflow_provider.core.push.listener import LoadBroker, subscribed
-from airflow_provider.core.triggers import by_hash
+from airflow_provider.core.triggers import by_hash, known_hashes
 from airflow_provider.iotstudio.push.comparison import PushedValues
 
 if TYPE_CHECKING:
@@ -170,10 +170,10 @@ class PushWatch:
 
     def _news(self, thing_ids: Sequence[str], found: set[str], stored: Any) -> Decision:
         """Return the events of the Things that started to match, and all that match from now on."""
-        if not isinstance(stored, list):
+        if (known := known_hashes(stored)) is None:
             self._inbox.poll_due = True  # nothing is known before the first poll
             return (), None
-        known, asked = set(stored), by_hash(thing_ids)
+        asked = by_hash(thing_ids)
         matching = {digest for digest, thing_id in asked.items() if thing_id in found}
         now = (known - asked.keys()) | matching
         new = sorted(asked[digest] for digest in matching - known)

@@ -157,6 +157,12 @@ def test_a_watcher_fires_for_new_items_in_their_order_and_survives_a_failure(clo
     assert watch(Items("abcd"), store) == [{"new": ["d"], "of": 4}]
 
 
+def test_a_watcher_survives_a_damaged_state_and_items_that_cannot_be_read(clock: FakeClock) -> None:
+    store = FakeStateStore()
+    store.set(f"seen {fingerprint({'name': 'x'})}", [["a"], {"b": 1}, *by_hash("a")])
+    assert watch(Items("ab", ["\ud800"], "abc"), store) == [{"new": ["b"], "of": 2}, {"new": ["c"], "of": 3}]
+
+
 def test_the_items_of_the_first_poll_of_all_may_count_as_known(clock: FakeClock) -> None:
     class Quiet(Items):
         first_poll_fires = False
