@@ -71,7 +71,7 @@ class Place:
         except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise InputError(
                 f"the stored state of the watcher cannot be read ({type(error).__name__}); delete it from the"
-                " state of the asset, and the watcher starts anew"
+                " state of the asset, and the watcher starts over"
             ) from None
 
     def to_json(self) -> dict[str, Any]:
