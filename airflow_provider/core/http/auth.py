@@ -76,7 +76,13 @@ def read_token(reply: Reply) -> Token:
     value = body["access_token"]
     if not isinstance(value, str) or not value:
         raise ValueError("access_token is not a text")
+    if not _can_be_sent(value):  # It would be kept for as long as it lasts.
+        raise ValueError("access_token has characters that no HTTP header can carry")
     return Token(value, _lifetime(body.get("expires_in")))
+
+
+def _can_be_sent(token: str) -> bool:
+    return token.isascii() and token.isprintable()
 
 
 def _lifetime(expires_in: Any) -> float:
@@ -153,7 +159,7 @@ class Credential:
         :param query: the request's query pairs, changed in place.
         :raises InputError: when the token has characters that no HTTP header can carry.
         """
-        if not (token.isascii() and token.isprintable()):
+        if not _can_be_sent(token):
             raise InputError("the token holds characters that no HTTP header can carry; copy it again")
         if token:
             headers["Authorization"] = f"Bearer {token}"

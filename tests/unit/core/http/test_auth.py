@@ -136,6 +136,12 @@ def test_a_query_token_replaces_any_that_is_in_the_query_already() -> None:
     assert query == [("limit", "2"), ("token", "new+")]
 
 
+@pytest.mark.parametrize("token", ["t\0", "\x1b[31m", "é", "a\nb", "", 7, None])
+def test_a_token_that_no_header_can_carry_is_not_kept(token: object) -> None:
+    with pytest.raises(ValueError, match="^access_token "):
+        read_token(Reply(200, {}, json.dumps({"access_token": token}).encode()))
+
+
 @pytest.mark.parametrize("expires_in", [10**400, "nan", "inf", -1, 0, [1], None, "soon"])
 def test_an_invalid_lifetime_counts_as_an_hour(expires_in: object) -> None:
     body = json.dumps({"access_token": "t", "expires_in": expires_in}).encode()
