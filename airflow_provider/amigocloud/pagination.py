@@ -64,7 +64,7 @@ def readable_rows() -> Iterator[None]:
         yield
     except InputError:
         raise
-    except (ValueError, RecursionError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise ServerError(200, "", f"a row cannot be read: {redact(str(error))}") from None
 
 

@@ -285,7 +285,7 @@ def read_claims(token: str) -> dict[str, Any]:
     try:
         payload = token.split(".")[1]
         claims = msgspec.json.decode(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (IndexError, ValueError, RecursionError):
+    except (IndexError, msgspec.MsgspecError, ValueError, RecursionError):
         return {}
     return claims if isinstance(claims, dict) else {}
 
