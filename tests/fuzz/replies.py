@@ -7,6 +7,7 @@ headers, an empty line, and the body.
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import random
 import re
@@ -87,8 +88,19 @@ def decode(data: bytes, calls: Mapping[str, Recording]) -> tuple[str, int, Excha
 
 def play(recording: Recording, index: int, changed: Exchange) -> None:
     """Let the player answer with the recorded replies, one of them changed."""
+    changed = _with_credential(recording, changed)
     replies = [changed if number == index else one for number, one in enumerate(recording.exchanges)]
     player().load(at_player(player(), one) for one in replies)
+
+
+def _with_credential(recording: Recording, changed: Exchange) -> Exchange:
+    """Return a reply that quotes the credential of its connection where it has the text of a token."""
+    body = next((one.body for one in recording.exchanges if "/token" in one.path), b"{}")
+    known = json.dumps(json.loads(body).get("access_token", SECRET))[1:-1]
+    body = changed.body
+    for encoding in ("utf-8", "utf-16-le", "utf-32-le"):
+        body = body.replace(TOKEN.encode(encoding), known.encode(encoding))
+    return changed._replace(body=body)
 
 
 def _is_header(name: str, value: str) -> bool:
