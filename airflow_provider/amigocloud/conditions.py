@@ -14,7 +14,7 @@ from airflow_provider.core.http.call import Call
 from airflow_provider.core.http.reply import truncate
 from airflow_provider.core.redaction import redact
 from airflow_provider.core.shared_polls import shared_result
-from airflow_provider.errors import InputError, RunFailedError
+from airflow_provider.errors import InputError, RunFailedError, ServerError
 
 if TYPE_CHECKING:
     from airflow_provider.amigocloud.hooks import AmigoCloudHook
@@ -63,14 +63,17 @@ class JobIsDone:
         """Return the job's id, its status, and the ids of the datasets it made.
 
         :raises RunFailedError: when the job has ended with any other state; it holds the reason.
+        :raises ServerError: when the datasets are no list.
         """
         status, extra = redact(str(value.get("status"))), value.get("extra") or {}
         if status in RUNNING_STATES:
             return None
         if status != SUCCESS:
             raise RunFailedError(self.job_id, status, failure_reason(extra))
-        dataset_ids = extra.get("dataset_ids") if isinstance(extra, Mapping) else None
-        return {"job": self.job_id, "job_status": status, "dataset_ids": list(dataset_ids or [])}
+        dataset_ids = (extra.get("dataset_ids") if isinstance(extra, Mapping) else None) or []
+        if not isinstance(dataset_ids, list):
+            raise ServerError(200, "", f"the datasets of job {self.job_id} are no list")
+        return {"job": self.job_id, "job_status": status, "dataset_ids": dataset_ids}
 
 
 def failure_reason(extra: Any) -> str:

@@ -28,6 +28,7 @@ from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.http.reply import Reply
 from airflow_provider.core.input.values import UnreadableValueError, read_integer, shown
+from airflow_provider.core.redaction import redact
 from airflow_provider.errors import IncompleteExportError, InputError, RequestRejectedError
 
 _HEX = re.compile(r"[0-9a-f]{8,}")
@@ -316,7 +317,7 @@ class KeysetReader:
             raise self._missing_error(page)
 
     def _missing_error(self, page: Page) -> InputError:
-        columns = ", ".join(column.name for column in page.columns or ())
+        columns = redact(", ".join(column.name for column in page.columns or ()))
         return InputError(f"the rows have no column '{self._key}'; they have {columns}", "key")
 
     def _null_error(self, where: str = "") -> InputError:
