@@ -220,7 +220,7 @@ def _ids_of(count: int) -> Any:
         ids = reply.json()
         if not isinstance(ids, list) or len(ids) != count or not all(isinstance(key, str) for key in ids):
             raise ValueError(f"{count} ids were expected")
-        return ids
+        return [without_credential(key) for key in ids]
 
     return read
 
