@@ -289,7 +289,7 @@ def _checked(kind: str, coordinates: Any, srid: int | None, *, measured: bool = 
     except TypeError:
         raise wrong from None
     sizes.discard(0)
-    if len(sizes) > 1 or not sizes <= {2, 3, 4}:
+    if len(sizes) > 1 or not sizes <= ({3} if measured else {2, 3, 4}):
         raise wrong
     size = max(sizes, default=2)
     return Geometry(kind, coordinates, size > 2 and not measured, size > 3 or measured, srid)
