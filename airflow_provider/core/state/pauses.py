@@ -84,7 +84,8 @@ class TaskPauses:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._beat_at = clock()
+        self._clock = clock
+        self._beat_at = self._clock()
         self._ended_at = -math.inf
         self._length = 0.0
         self._logged_at = -math.inf
@@ -99,7 +100,7 @@ class TaskPauses:
     def within(self, seconds: float) -> float:
         """Return the length of the last pause if it ended within the last seconds, else 0."""
         with self._lock:
-            now = clock()
+            now = self._clock()
             self._check(now)
             return self._length if now - self._ended_at < seconds else 0.0
 
@@ -124,7 +125,7 @@ class TaskPauses:
         while length := self.within(REST_SECONDS):
             with self._lock:
                 is_new, self._logged_at = self._logged_at != self._ended_at, self._ended_at
-                left = self._ended_at + REST_SECONDS - clock()
+                left = self._ended_at + REST_SECONDS - self._clock()
             if is_new:
                 log.warning(
                     "This task did not run for %.0f s. If Airflow has started another attempt meanwhile, it"
@@ -138,7 +139,7 @@ class TaskPauses:
         never = threading.Event()
         while not never.wait(BEAT_SECONDS):
             with self._lock:
-                self._check(clock())
+                self._check(self._clock())
 
     def _check(self, now: float) -> None:
         if now - self._beat_at > LONG_TASK_SECONDS:

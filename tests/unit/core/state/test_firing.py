@@ -100,6 +100,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     random.seed(1)  # The watchers' intervals are random: a failure can be played again.
     for module in (pauses, turns, firing):
         monkeypatch.setattr(module, "clock", lambda: made.now)
+    monkeypatch.setattr(pauses, "_task_pauses", {})
 
     async def in_this_thread(function: Callable[..., Any], *arguments: Any) -> Any:
         return function(*arguments)
@@ -407,6 +408,7 @@ async def test_after_a_pause_the_watcher_waits_and_reads_the_state_again(
     clock = FakeClock()
     for module in (pauses, turns, firing):
         monkeypatch.setattr(module, "clock", clock)
+    monkeypatch.setattr(pauses, "_task_pauses", {})
     monkeypatch.setattr(asyncio, "sleep", clock.asleep)
     store = FakeStateStore()
     watcher = firing_with(store)

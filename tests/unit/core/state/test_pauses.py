@@ -82,6 +82,7 @@ def test_a_paused_attempt_that_is_still_wanted_finishes(tmp_path: Path) -> None:
 def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     fake = FakeClock()
     monkeypatch.setattr(pauses, "clock", fake)
+    monkeypatch.setattr(pauses, "_task_pauses", {})
     return fake
 
 
@@ -158,6 +159,15 @@ async def test_the_pauses_of_a_running_loop_are_kept_and_those_of_closed_loops_f
     assert other not in pauses._pauses
     assert pauses._pauses.pop(open_loop) is mine
     open_loop.close()
+
+
+def test_the_pauses_of_a_process_keep_the_clock_that_they_began_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test with another clock would else make a pause for the tests after it."""
+    task = pauses.TaskPauses()
+    with monkeypatch.context() as patched:
+        patched.setattr(pauses, "clock", lambda: 0.0)
+        assert not task.within(pauses.REST_SECONDS)
+    assert not task.within(pauses.REST_SECONDS)
 
 
 def test_the_clock_runs_on_in_seconds() -> None:

@@ -26,6 +26,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     fake = FakeClock()
     for module in (pauses, turns):
         monkeypatch.setattr(module, "clock", fake)
+    monkeypatch.setattr(pauses, "_task_pauses", {})
     monkeypatch.setattr(asyncio, "sleep", fake.asleep)
     return fake
 
