@@ -75,7 +75,7 @@ class AtomicFile:
             raise InputError(f"'{self.uri}' names no file", "output_path")
         self._target = ObjectStoragePath(self.uri)
         path = Path(self._target.path)
-        if self._is_local(self._target):
+        if _is_local(self._target):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._temporary, self._file = _open_temporary(path.parent, path.name, mode=0o666)
         else:
@@ -98,20 +98,34 @@ class AtomicFile:
             self._file.close()
             self._file = None
 
-    @staticmethod
-    def _is_local(path: ObjectStoragePath) -> bool:
-        return path.protocol in ("", "file", "local")
-
     def _set_final_name(self, temporary: Path, target: ObjectStoragePath) -> None:
-        if self._is_local(target):
+        if _is_local(target):
             temporary.replace(target.path)
         else:
             target.fs.put_file(str(temporary), target.path)
 
 
+def remove_leftovers(output_path: str, names: str) -> None:
+    """Remove the temporary files that killed processes have left of files in a folder.
+
+    It is for names that differ from attempt to attempt: each file removes the leftovers of its own name.
+
+    :param output_path: the folder, with ``/`` at its end.
+    :param names: pattern of the files' names, with the wildcards of :mod:`glob`.
+    """
+    from airflow.sdk import ObjectStoragePath
+
+    folder = ObjectStoragePath(output_path)
+    _remove_leftovers(Path(folder.path if _is_local(folder) else tempfile.gettempdir()), names)
+
+
+def _is_local(path: ObjectStoragePath) -> bool:
+    return path.protocol in ("", "file", "local")
+
+
 def _open_temporary(folder: Path, name: str, mode: int) -> tuple[Path, IO[bytes]]:
     """Open a temporary file, locked as long as its process lives; returns its path and the file."""
-    _remove_leftovers(folder, name)
+    _remove_leftovers(folder, glob.escape(name))
     while True:
         temporary = folder / f".{name}.{uuid.uuid4().hex[:12]}.part"
         file = os.fdopen(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "wb")
@@ -122,9 +136,9 @@ def _open_temporary(folder: Path, name: str, mode: int) -> tuple[Path, IO[bytes]
         file.close()  # Another process removed the file as a leftover, before it was locked.
 
 
-def _remove_leftovers(folder: Path, name: str) -> None:
+def _remove_leftovers(folder: Path, names: str) -> None:
     """Remove the temporary files of killed processes: no living process holds their lock."""
-    for leftover in folder.glob(f".{glob.escape(name)}.*.part"):
+    for leftover in folder.glob(f".{names}.*.part"):
         # In a shared folder, such a name may be a link or a named pipe: neither is followed or waited for.
         with suppress(OSError), os.fdopen(os.open(leftover, _OPEN_FLAGS), "rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -59,6 +59,14 @@ def table_name(stem: str, run_id: str, ending: str) -> str:
     return f"{stem}-{hashlib.sha256(run_id.encode()).hexdigest()[:8]}.{ending}"
 
 
+def table_names(ending: str) -> str:
+    """Return the pattern of :func:`table_name` for all types and runs.
+
+    :param ending: ending of the files without a dot.
+    """
+    return f"*-{'[0-9a-f]' * 8}.{ending}"
+
+
 def manifest_name(stem: str) -> str:
     """Return the name of a type's manifest, which is the same for all runs.
 

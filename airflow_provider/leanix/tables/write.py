@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from airflow_provider.core.files.atomic import AtomicFile
+from airflow_provider.core.files.atomic import AtomicFile, remove_leftovers
 from airflow_provider.core.files.formats import import_pyarrow
 from airflow_provider.core.files.paths.folder import Folder
 from airflow_provider.core.files.storage import ensure_writable
@@ -23,6 +23,7 @@ from airflow_provider.leanix.tables.names import (
     possible_stems,
     stems,
     table_name,
+    table_names,
 )
 from airflow_provider.leanix.tables.spool import ItemSpool, Row, as_rows
 
@@ -100,7 +101,7 @@ def write_tables(
 
     The files of each run have names of their own, and the manifest is written when all of them are there.
     So a reader of the manifest gets the tables of one run, the last one or the one before. Files of earlier
-    runs, also of killed ones, are removed afterwards.
+    runs, also of killed ones, are removed.
 
     :param spool: the items.
     :param output_path: the folder, with ``/`` at its end.
@@ -112,6 +113,7 @@ def write_tables(
     """
     columns = {name: spool.columns(name) for name in spool.types()}
     stem_of = stems(columns)
+    remove_leftovers(output_path, table_names(file_format))
     written = [
         _write_table(spool, name, columns[name], output_path, stem_of[name], file_format, run_id, report)
         for name in columns

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider.core.files.atomic import AtomicFile
+from airflow_provider.core.files import atomic
+from airflow_provider.core.files.atomic import AtomicFile, remove_leftovers
 from airflow_provider.errors import InputError
 
 
@@ -50,6 +51,19 @@ def test_temporary_files_of_killed_processes_are_removed_and_of_living_ones_kept
     assert [path.name for path in tmp_path.iterdir()] == ["out.bin"]
 
 
+def test_leftovers_of_names_that_differ_are_removed_and_of_living_processes_kept(tmp_path: Path) -> None:
+    for name in (
+        ".a-12ab.csv.0123456789ab.part",
+        ".b-34cd.csv.0123456789ab.part",
+        ".a-12.txt.0123456789ab.part",
+    ):
+        (tmp_path / name).write_bytes(b"half")
+    with AtomicFile(str(tmp_path / "c-56ef.csv")) as living:
+        remove_leftovers(f"{tmp_path}/", "*-[0-9a-f][0-9a-f][0-9a-f][0-9a-f].csv")
+        living.write(b"all")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".a-12.txt.0123456789ab.part", "c-56ef.csv"]
+
+
 def test_pipes_and_links_under_such_a_name_are_neither_opened_nor_followed(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / ".out.bin.0123456789ab.part")
     (tmp_path / ".out.bin.0123456789ac.part").mkdir()
@@ -68,7 +82,7 @@ def test_a_file_before_its_upload_is_readable_by_its_owner_only(tmp_path: Path, 
     waits = tmp_path / "waits"
     waits.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(waits))
-    monkeypatch.setattr(AtomicFile, "_is_local", staticmethod(lambda _: False))  # as object storage
+    monkeypatch.setattr(atomic, "_is_local", lambda _: False)  # as object storage
     with AtomicFile(str(tmp_path / "out.bin")) as out:
         out.write(b"rows")
         (part,) = waits.iterdir()

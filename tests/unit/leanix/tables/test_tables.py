@@ -368,3 +368,13 @@ def test_a_replaced_file_is_not_loaded_by_the_manifest(
     )
     with pytest.raises(InputError, match="other bytes than its manifest says"):
         task.run(load)
+
+
+def test_what_a_killed_attempt_of_another_run_has_left_half_written_is_removed(leanix, tmp_path):
+    left = tmp_path / ".ITComponent-ab99c7f8.jsonl.38201b86c5b1.part"
+    other = tmp_path / ".notes.jsonl.38201b86c5b1.part"
+    for path in (left, other):
+        path.write_bytes(b"half")
+    download(run_with(leanix, ITEMS), tmp_path)
+    assert not left.exists()
+    assert other.exists()
