@@ -141,9 +141,7 @@ class Disturber:
             task = dice.choice(sorted(tasks, key=lambda process: process.pid))
             if one.kind == "kill of a task":
                 self._stop.wait(one.about["after"])
-                victims = [task.parent(), task] if one.about["worker"] else [task]
-                killed = [kill_process(victim) for victim in victims if victim]
-                return any(killed)
+                return _kill_task(task, with_worker=one.about["worker"])
             with suppress(ProcessLookupError, psutil.NoSuchProcess):  # it may end while it is chosen
                 task.suspend()
                 self._stop.wait(one.about["seconds"])
@@ -167,6 +165,16 @@ class Disturber:
     def _lock(self, part: str) -> Iterator[None]:
         with self._locks[part]:
             yield
+
+
+def _kill_task(task: psutil.Process, *, with_worker: bool) -> bool:
+    """Kill a task, and its worker first; return whether one of them was still there."""
+    victims = [task]
+    if with_worker:
+        with suppress(psutil.NoSuchProcess):  # the task may have ended meanwhile
+            victims = [worker for worker in [task.parent()] if worker] + victims
+    killed = [kill_process(victim) for victim in victims]
+    return any(killed)
 
 
 def _value(known: Any, name: str) -> Any:
