@@ -28,7 +28,7 @@ def item(path: str, name: str, *, marks: tuple[str, ...] = (), fixtures: tuple[s
     ("path", "may"),
     [
         ("core/reports/test_changes.py", True),  # by a library
-        ("mapsindoors/geodata/test_geometry.py", False),
+        ("core/sync/test_limits.py", False),
         ("sandbox/test_iotstudio.py", False),
         ("leanix/test_operators.py", True),
         ("amigocloud/export/test_keyset.py", True),

@@ -526,8 +526,8 @@ def test_the_path_that_an_applied_plan_returns_has_it(
 @pytest.mark.parametrize(
     ("change", "wanted"),
     [
-        ({"uid": None}, "uid is None"),
-        ({"uid": 5}, "uid is 5"),
+        ({"uid": None}, "a Thing has no uid that is a text"),
+        ({"uid": 5}, "a Thing has no uid that is a text"),
         ({"categories": "Sensors"}, "categories are 'Sensors'"),
         ({"categories": [{"name": "Sensors"}]}, "categories are"),
         ({"model": "Pump"}, "model is 'Pump'"),
