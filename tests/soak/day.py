@@ -174,8 +174,7 @@ class Day:
         nights = self.chain.seconds
         minutes = (time.monotonic() - self.began) / 60
         result.head = [
-            f"{minutes:.0f} minutes, of which {self.seconds / 60:g} with disturbances and the calm after;"
-            f" seed {self.seed}",
+            f"{minutes:.0f} minutes, {self.seconds / 60:g} planned; seed {self.seed}",
             f"{len(nights)} nights of 12 tasks with {self.chain.attempts} attempts,"
             f" {min(nights, default=0):.0f} to {max(nights, default=0):.0f} seconds each",
             f"{self.changes.number} changes by people and devices;"
