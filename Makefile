@@ -57,19 +57,20 @@ docs: $(FULL)
 release-check: $(FULL)
 	$(BIN)/python -m dev.release $(if $(TAG),--tag $(TAG))
 
-# Two at a time, because the tests with a real Airflow wait a lot; what takes a processor for long gives way to them.
-# What a target prints comes when it is done.
+# Two lanes at a time, because the tests with a real Airflow wait a lot: those of it, then pages and the vendors' clients; and
+# what takes a processor for long, which gives way to them. What a target prints comes when it is done.
 test: lint $(FULL)
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target IN_ORDER=1 system audit types newest contract floor browser
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target IN_ORDER=1 system audit types newest floor browser contract
 	@echo "All checks passed"
 
 ifdef IN_ORDER
+browser: | system
+contract: | browser
 types: | audit
 newest: | types
-contract: | newest
-browser: | system
-floor: | browser
+floor: | newest
 GIVE_WAY := nice -n 5
+TESTS := -n 3 --dist worksteal
 endif
 
 # Lint, types, and the tests that matter for the changed files.
@@ -99,7 +100,7 @@ newest: $(NEWEST)
 	@$(call with,newest,Airflow 3.3.2 on Python 3.13,$(SHORT),$(BIN)/pytest $(TESTS))
 
 floor: $(FLOOR)
-	@$(call with,floor,Airflow 3.1.8 on Python 3.11,-n 2 --floor,true)
+	@$(call with,floor,Airflow 3.1.8 on Python 3.11,--floor,true)
 
 # What needs the extras docs and release: pages in a real browser, the site (built as strictly as by `make docs`), the
 # reference, parts of a release.

@@ -63,7 +63,7 @@ def planted(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     return sandbox
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", ["well", pytest.param("refused", marks=pytest.mark.nightly), "failing"])
 def test_a_run_leaves_no_credential_behind(
     way: str,
     planted: Sandbox,
