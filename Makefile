@@ -18,7 +18,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/uv pip install --quiet
 # Tests wait for servers, processes and clocks: two or three processes leave half of two processors idle.
 TESTS := -n 4 --dist worksteal
-# `make test` runs two cases of each test, and none marked nightly; SHORT= runs all. What is left out is printed.
+# `make test` runs one case of each test, and none marked nightly; SHORT= runs all. What is left out is printed.
 SHORT ?= --short
 READY := .venv/.ready
 FULL := .venv/.full
@@ -57,20 +57,19 @@ docs: $(FULL)
 release-check: $(FULL)
 	$(BIN)/python -m dev.release $(if $(TAG),--tag $(TAG))
 
-# Two lanes at a time, because the tests with a real Airflow wait a lot: those of it, then pages and the vendors' clients; and
-# what takes a processor for long, which gives way to them. What a target prints comes when it is done.
+# Two lanes at a time, because the tests with a real Airflow wait a lot: they begin the first one, and what takes a processor
+# for long gives way to them. What a target prints comes when it is done.
 test: lint $(FULL)
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target IN_ORDER=1 system audit types newest floor browser contract
 	@echo "All checks passed"
 
 ifdef IN_ORDER
-browser: | system
-contract: | browser
+floor: | system
 types: | audit
 newest: | types
-floor: | newest
+browser: | newest
+contract: | browser
 GIVE_WAY := nice -n 5
-TESTS := -n 3 --dist worksteal
 endif
 
 # Lint, types, and the tests that matter for the changed files.
@@ -100,7 +99,7 @@ newest: $(NEWEST)
 	@$(call with,newest,Airflow 3.3.2 on Python 3.13,$(SHORT),$(BIN)/pytest $(TESTS))
 
 floor: $(FLOOR)
-	@$(call with,floor,Airflow 3.1.8 on Python 3.11,--floor,true)
+	@$(call with,floor,Airflow 3.1.8 on Python 3.11,-n 3 --floor,true)
 
 # What needs the extras docs and release: pages in a real browser, the site (built as strictly as by `make docs`), the
 # reference, parts of a release.

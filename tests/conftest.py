@@ -54,7 +54,7 @@ GC_THRESHOLD = 20_000
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of the short form, and of the oldest pair of versions."""
-    parser.addoption("--short", action="store_true", help="run two cases of a test, and none marked nightly")
+    parser.addoption("--short", action="store_true", help="run one case of a test, and none marked nightly")
     parser.addoption("--floor", action="store_true", help="run the tests that may depend on versions only")
 
 

@@ -57,11 +57,13 @@ class Selection:
 
 
 def short_form(items: Sequence[pytest.Item]) -> list[str]:
-    """Return for each test the reason for which `make test` leaves it out; empty for one that it runs.
+    """Return for each test the reason for which the short form leaves it out; empty for one that it runs.
 
-    Of a test with many cases the first and the last one run, which differ in each part where cases are
-    combinations. All run in modules about the whole project, those directly in the folder of unit tests:
-    there they are files, classes, connection types or DAGs. Tests with the mark ``nightly`` are left out.
+    Of a test with many cases the first one runs; the last one, too, when it has the mark
+    ``both_engines``, or is about pages in a browser: that is the other engine, or the widest page with
+    the most on it. All cases run in modules about the whole project, those directly in the folder of unit
+    tests: there they are files, classes, connection types or DAGs. Tests with the mark ``nightly`` are
+    left out.
 
     :param items: the tests.
     """
@@ -70,12 +72,13 @@ def short_form(items: Sequence[pytest.Item]) -> list[str]:
     for number, item in enumerate(items):
         name = item.nodeid.partition("[")[0]
         first.setdefault(name, number)
-        last[name] = number
-    ends = {*first.values(), *last.values()}
-    return [_reason(item, is_end=number in ends) for number, item in enumerate(items)]
+        if item.get_closest_marker("both_engines") or not item.path.is_relative_to(UNIT):
+            last[name] = number
+    chosen = {*first.values(), *last.values()}
+    return [_reason(item, is_chosen=number in chosen) for number, item in enumerate(items)]
 
 
-def _reason(item: pytest.Item, *, is_end: bool) -> str:
+def _reason(item: pytest.Item, *, is_chosen: bool) -> str:
     if item.get_closest_marker("nightly"):
         return NIGHTLY
-    return "" if is_end or item.path.parent == UNIT else CASES
+    return "" if is_chosen or item.path.parent == UNIT else CASES

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,7 +18,7 @@ def cases(path: str, name: str, number: int, mark: str = "") -> list[Any]:
     """Return what the rule takes of the cases of a test."""
     return [
         SimpleNamespace(
-            path=UNIT / path,
+            path=Path(os.path.normpath(UNIT / path)),
             nodeid=f"{path}::{name}[{case} of [{number}]]",
             get_closest_marker=lambda asked: asked == mark,
         )
@@ -24,11 +26,19 @@ def cases(path: str, name: str, number: int, mark: str = "") -> list[Any]:
     ]
 
 
-def test_each_test_runs_with_its_first_and_its_last_case_wherever_they_are() -> None:
-    many, few = cases("core/test_keys.py", "test_many", 5), cases("core/test_keys.py", "test_few", 2)
+def test_each_test_runs_with_its_first_case_wherever_the_others_are() -> None:
+    many, few = cases("core/test_keys.py", "test_many", 4), cases("core/test_keys.py", "test_few", 2)
     same_name = cases("core/test_names.py", "test_many", 1)
     mixed = [many[0], few[0], *many[1:], *same_name, few[1]]
-    assert short_form(mixed) == ["", "", CASES, CASES, CASES, "", "", ""]
+    assert short_form(mixed) == ["", "", CASES, CASES, CASES, "", CASES]
+
+
+def test_a_test_of_both_engines_runs_with_its_last_case_too() -> None:
+    assert short_form(cases("core/test_keys.py", "test_sql", 4, "both_engines")) == ["", CASES, CASES, ""]
+
+
+def test_pages_are_seen_in_their_first_and_their_last_case() -> None:
+    assert short_form(cases("../browser/test_page.py", "test_page", 4)) == ["", CASES, CASES, ""]
 
 
 def test_all_cases_run_in_a_module_about_the_whole_project() -> None:
