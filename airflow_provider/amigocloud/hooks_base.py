@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 _NUMBERED = re.compile(r"(?:^|/)(datasets|queries)/(\d+)")
-"""What a request is about, in its path."""
+"""Kind and number of a dataset or saved query in the path of a request."""
 
 _NAMES = {"datasets": "dataset", "queries": "saved query"}
 

@@ -106,7 +106,7 @@ class Target:
 
 
 class _Logs(logging.Handler):
-    """What the package logs, and the errors among it that are none of the provider's."""
+    """Log lines of the package, and the errors in them that are none of the provider's."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -94,7 +94,7 @@ class TypedParquetWriter:
 
 
 def cell(value: Any, kind: str) -> Any:
-    """Return a JSON value as a column of a kind holds it; one that it cannot hold as it is.
+    """Return a JSON value as a column of a kind holds it; a value that it cannot hold is returned unchanged.
 
     :param value: a JSON value.
     :param kind: one of :data:`KINDS`.

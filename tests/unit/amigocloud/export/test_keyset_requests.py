@@ -1,4 +1,4 @@
-"""Which requests a reader in key order sends, and when: together, ahead, and none that nobody needs."""
+"""Requests of a reader in key order: sent together, one page ahead, and not after it was given up."""
 
 from __future__ import annotations
 

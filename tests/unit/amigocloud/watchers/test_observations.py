@@ -223,7 +223,7 @@ KEPT = {
     "master": "a",
     "datasets": [1, 2],
 }
-"""What the first release stores, with the end of job "old" as the last event that has fired."""
+"""State of the first release, with the end of job "old" as the last event that has fired."""
 
 
 def test_a_stored_state_is_read_by_each_release():

@@ -20,7 +20,7 @@ STORED: dict[str, Any] = {
     "unread": ["b"],
     "began": "2026-03-01T13:00:00+00:00",
 }
-"""What the first release stores after the events "1" and "2" of Thing "t"."""
+"""State of the first release after the events "1" and "2" of Thing "t"."""
 
 
 def event(name: str, at: datetime = NOW, thing: str = "t") -> Event:
