@@ -91,12 +91,11 @@ def _read_gallery(table: Any) -> Gallery | None:
     try:
         if table.get("type") != "gallery":
             return None
-        number = read_integer(table["id"], least=1)
+        if (number := read_integer(table["id"], least=1)) <= _MOST:
+            return Gallery(number, str(table.get("name") or number))
+        raise UnreadableValueError("is no id of a database")
     except (AttributeError, KeyError, UnreadableValueError):
-        number = _MOST + 1
-    if number > _MOST:
         raise ServerError(200, "", f"a related table cannot be read: {redact(shown(table))}") from None
-    return Gallery(number, str(table.get("name") or number))
 
 
 def photo(of: Photo) -> Call[Any]:

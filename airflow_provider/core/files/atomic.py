@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
+from airflow_provider.core.files.storage import is_local
 from airflow_provider.core.state.pauses import TaskPauses
 from airflow_provider.errors import InputError
 
@@ -75,7 +76,7 @@ class AtomicFile:
             raise InputError(f"'{self.uri}' names no file", "output_path")
         self._target = ObjectStoragePath(self.uri)
         path = Path(self._target.path)
-        if _is_local(self._target):
+        if is_local(self.uri):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._temporary, self._file = _open_temporary(path.parent, path.name, mode=0o666)
         else:
@@ -99,7 +100,7 @@ class AtomicFile:
             self._file = None
 
     def _set_final_name(self, temporary: Path, target: ObjectStoragePath) -> None:
-        if _is_local(target):
+        if is_local(self.uri):
             temporary.replace(target.path)
         else:
             target.fs.put_file(str(temporary), target.path)
@@ -115,12 +116,8 @@ def remove_leftovers(output_path: str, names: str) -> None:
     """
     from airflow.sdk import ObjectStoragePath
 
-    folder = ObjectStoragePath(output_path)
-    _remove_leftovers(Path(folder.path if _is_local(folder) else tempfile.gettempdir()), names)
-
-
-def _is_local(path: ObjectStoragePath) -> bool:
-    return path.protocol in ("", "file", "local")
+    folder = ObjectStoragePath(output_path).path if is_local(output_path) else tempfile.gettempdir()
+    _remove_leftovers(Path(folder), names)
 
 
 def _open_temporary(folder: Path, name: str, mode: int) -> tuple[Path, IO[bytes]]:

@@ -42,16 +42,14 @@ def _check(thing: Json) -> None:
     """
     categories, model = thing.get("categories"), thing.get("model")
     wrong = ""
-    if not isinstance(uid := thing.get("uid"), str) or not uid:
-        wrong = f"uid is {uid!r:.40}, not an id"
-    elif categories is not None and not (
+    if categories is not None and not (
         isinstance(categories, list) and all(isinstance(name, str) for name in categories)
     ):
         wrong = f"categories are {categories!r:.80}, not a list of names"
     elif model is not None and not isinstance(model, dict):
         wrong = f"model is {model!r:.80}, not an object"
     if wrong:
-        name = f"{uid!r:.40}, {thing.get('title')!r:.80}"
+        name = f"{thing['uid']!r:.40}, {thing.get('title')!r:.80}"
         raise ServerError(200, "", f"the list of Things has one ({name}) whose {wrong}")
 
 

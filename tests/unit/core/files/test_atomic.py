@@ -82,7 +82,7 @@ def test_a_file_before_its_upload_is_readable_by_its_owner_only(tmp_path: Path, 
     waits = tmp_path / "waits"
     waits.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(waits))
-    monkeypatch.setattr(atomic, "_is_local", lambda _: False)  # as object storage
+    monkeypatch.setattr(atomic, "is_local", lambda _: False)  # as object storage
     with AtomicFile(str(tmp_path / "out.bin")) as out:
         out.write(b"rows")
         (part,) = waits.iterdir()
