@@ -94,12 +94,13 @@ unit: $(READY)
 contract: $(READY)
 	$(GIVE_WAY) $(BIN)/pytest --timeout 600 tests/contract
 
-# All tests on the newest pair of versions; on the oldest one those that may depend on versions, by what they import.
+# Each test on the newest pair of versions; on the oldest one those that may depend on versions, by what they import.
 newest: $(NEWEST)
 	@$(call with,newest,Airflow 3.3.2 on Python 3.13,$(SHORT),$(BIN)/pytest $(TESTS))
 
+floor: TESTS := -n 3 --dist worksteal
 floor: $(FLOOR)
-	@$(call with,floor,Airflow 3.1.8 on Python 3.11,-n 3 --floor,true)
+	@$(call with,floor,Airflow 3.1.8 on Python 3.11,--floor,true)
 
 # What needs the extras docs and release: pages in a real browser, the site (built as strictly as by `make docs`), the
 # reference, parts of a release.

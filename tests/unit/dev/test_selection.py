@@ -9,8 +9,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml  # type: ignore[import-untyped]
 
-from dev.changed import UNIT
+from dev.changed import ROOT, UNIT
 from tests.support.selection import CASES, NIGHTLY, Selection, short_form
 
 
@@ -64,3 +65,16 @@ def test_the_processes_of_xdist_pass_the_counts_on() -> None:
     worker.pytest_sessionfinish(SimpleNamespace(config=node))  # type: ignore[arg-type]
     controller.pytest_testnodedown(node)
     assert controller.counts == worker.counts
+
+
+def test_all_that_the_short_form_leaves_out_runs_every_night() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    recipe = makefile.partition("\ntest-long: $(FULL)")[2].partition("\n\n")[0]
+    assert "$(call with,newest," in recipe
+    assert "$(call with,floor," in recipe
+    assert "tests/browser tests/tutorial" in recipe
+    assert "SHORT" not in recipe
+    assert "--floor" not in recipe
+    workflow = yaml.safe_load((ROOT / ".github/workflows/nightly.yml").read_text())
+    assert workflow[True]["schedule"]  # YAML reads the key "on" as a boolean
+    assert "make test-long" in workflow["jobs"]["test-long"]["steps"][-1]["run"]
