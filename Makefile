@@ -11,19 +11,19 @@
 # make mutants  change the code in small ways, and see whether a test fails: docs/mutants.md (hours; AREA=, SAMPLE=)
 # make release-check  all of a release but the upload; make pictures  the docs' pictures and the film of the demo
 
-PYTHON ?= python3
+# The newest supported interpreter of this machine; PYTHON=python3.12 names another one.
+PYTHON ?= $$(python3 dev/interpreters.py newest)
 UV_VERSION := 0.13.9
 
 BIN := .venv/bin
 INSTALL := $(BIN)/uv pip install --quiet
 # Tests wait for servers, processes and clocks: two or three processes leave half of two processors idle.
 TESTS := -n 4 --dist worksteal
-# `make test` runs one case of each test, and none marked nightly; SHORT= runs all. What is left out is printed.
-SHORT ?= --short
+UV := .venv/bin/uv
 READY := .venv/.ready
 FULL := .venv/.full
+COMPILED := .venv/.compiled
 FLOOR := .venv-floor/.ready
-NEWEST := .venv-newest/.ready
 CLUSTER := .venv-cluster/.ready
 FUZZ := .venv-fuzz/.ready
 
@@ -59,7 +59,8 @@ release-check: $(FULL)
 
 # Two lanes at a time, because the tests with a real Airflow wait a lot: they begin the first one, and what takes a processor
 # for long gives way to them. What a target prints comes when it is done.
-test: lint $(FULL)
+test:
+	@$(MAKE) --no-print-directory --jobs 2 lint $(FLOOR) $(FULL) $(COMPILED)
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target IN_ORDER=1 system audit types newest floor browser contract
 	@echo "All checks passed"
 
@@ -88,6 +89,7 @@ audit: $(FULL)
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive airflow_provider dev
 	$(BIN)/zizmor --offline --quiet .github/workflows
 
+# All cases; `make test` runs the first one of each test, and none marked nightly. What is left out is printed.
 unit: $(READY)
 	$(BIN)/pytest $(TESTS)
 
@@ -95,17 +97,18 @@ contract: $(READY)
 	$(GIVE_WAY) $(BIN)/pytest --timeout 600 tests/contract
 
 # Each test on the newest pair of versions; on the oldest one those that may depend on versions, by what they import.
-newest: $(NEWEST)
-	@$(call with,newest,Airflow 3.3.2 on Python 3.13,$(SHORT),$(BIN)/pytest $(TESTS))
+newest: $(COMPILED)
+	@$(BIN)/python dev/interpreters.py say
+	$(GIVE_WAY) $(BIN)/pytest $(TESTS) --short
 
 floor: TESTS := -n 3 --dist worksteal
 floor: $(FLOOR)
-	@$(call with,floor,Airflow 3.1.8 on Python 3.11,--floor,true)
+	@$(call with_floor,--floor)
 
 # What needs the extras docs and release: pages in a real browser, the site (built as strictly as by `make docs`), the
 # reference, parts of a release.
 browser: $(FULL)
-	$(GIVE_WAY) $(BIN)/pytest --timeout 900 -n 2 --dist worksteal $(SHORT) tests/browser
+	$(GIVE_WAY) $(BIN)/pytest --timeout 900 -n 2 --dist worksteal --short tests/browser
 
 system: $(FULL)
 	$(BIN)/pytest --timeout 1500 tests/system
@@ -120,19 +123,20 @@ pictures: $(FULL)
 test-long: export CRASH_ROUNDS ?= 50
 test-long: export FAULT_MATRIX_LONG ?= 1
 test-long: export HYPOTHESIS_PROFILE ?= long
-test-long: $(FULL) $(FLOOR) $(NEWEST)
-	@$(call with,newest,all cases on Airflow 3.3.2 and Python 3.13,--timeout 3600,$(BIN)/pytest $(TESTS))
-	@$(call with,floor,all cases on Airflow 3.1.8 and Python 3.11,--timeout 3600 -m 'not slow',true)
+test-long: $(FULL) $(FLOOR)
+	@$(BIN)/python dev/interpreters.py say
+	$(BIN)/pytest $(TESTS) --timeout 3600
+	@$(call with_floor,--timeout 3600 -m 'not slow')
 	$(BIN)/pytest --timeout 900 -n 2 --dist worksteal tests/browser tests/tutorial
-	$(BIN)/pytest --timeout 7200 -s tests/system/test_crash.py
+	$(BIN)/pytest --timeout 7200 -s tests/system/test_crash.py tests/system/test_triggerers.py
 
 # A day of the services in two hours, docs/soak.md. SOAK_MINUTES=10 for a short form; SOAK_SEED repeats the moments.
 soak: $(READY)
 	$(BIN)/python -m tests.soak
 
 # SEED=7 repeats the moments of the stops; STALLED=tests/unit/core runs these tests only. What each run has printed is in build/stalls.
-stalls: $(NEWEST)
-	.venv-newest/bin/python -m dev.stalls --runs $(or $(RUNS),1) --seed $(or $(SEED),1) $(STALLED)
+stalls: $(READY)
+	$(BIN)/python -m dev.stalls --runs $(or $(RUNS),1) --seed $(or $(SEED),1) $(STALLED)
 
 # CLUSTER_ROUNDS=50 for the long form; CLUSTER_SEED repeats the moments of the stops and kills.
 test-cluster: $(CLUSTER)
@@ -149,18 +153,19 @@ bench: $(READY)
 
 # AREA=files for one area, SAMPLE=60 for a random sample of each, SEED=2 for another one. What was run is kept in
 # build/mutants, so the command resumes where it was stopped; FRESH=1 begins from the start. WRITE=docs/mutants.md
-# writes the page. It needs the newer Python, which can say which lines a test runs.
-mutants: $(NEWEST)
-	nice -n 15 .venv-newest/bin/python -m dev.mutants --sample $(or $(SAMPLE),0) --seed $(or $(SEED),1) \
+# writes the page. It needs Python 3.12 or 3.13, which can say which lines a test runs.
+mutants: $(READY)
+	nice -n 15 $(BIN)/python -m dev.mutants --sample $(or $(SAMPLE),0) --seed $(or $(SEED),1) \
 		$(if $(AREA),--area $(AREA)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(FRESH),--fresh) \
 		$(if $(WRITE),--write $(WRITE))
 
-# The environment that the demo and the unit tests need.
-$(READY): pyproject.toml constraints.txt
+$(UV):
 	@$(PYTHON) dev/interpreters.py
 	@echo "Building .venv with $$($(PYTHON) --version)"
-	@test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION); } \
-		|| { rm -rf .venv; exit 1; }
+	@{ $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION); } || { rm -rf .venv; exit 1; }
+
+# The environment that the demo and the unit tests need.
+$(READY): pyproject.toml constraints.txt | $(UV)
 	$(INSTALL) --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
@@ -169,14 +174,19 @@ $(FULL): $(READY)
 	$(INSTALL) --python $(BIN)/python --constraint constraints.txt --editable '.[dev,docs,release]'
 	@touch $@
 
-# The oldest and the newest supported pair, each in an environment of its own. Without the interpreter a warning is
-# printed and the pair is skipped; with CI=true the target fails. Collecting the tests compiles all that they import
-# once, which each process of the tests would else do.
-$(FLOOR): pyproject.toml constraints-floor.txt | $(READY)
-	@$(call build,floor,3.11,constraints-floor.txt)
+# Collecting the tests compiles all that they import once, which each process of the tests would else do.
+$(COMPILED): $(READY)
+	@$(BIN)/pytest --collect-only > /dev/null || true
+	@touch $@
 
-$(NEWEST): pyproject.toml constraints.txt | $(READY)
-	@$(call build,newest,3.13,constraints.txt)
+# The oldest supported pair. Without the interpreter a warning is printed and the pair is skipped; with CI=true the
+# target fails.
+$(FLOOR): pyproject.toml constraints-floor.txt | $(UV)
+	@python=$$($(BIN)/python dev/interpreters.py 3.11) || { [ "$$CI" != true ] || exit 1; exit 0; }; \
+	echo "Building .venv-floor with Python 3.11"; \
+	$(BIN)/uv venv --quiet --clear --python "$$python" .venv-floor \
+	&& $(INSTALL) --python .venv-floor/bin/python --constraint constraints-floor.txt --editable '.[dev]' \
+	&& touch $@ && { .venv-floor/bin/pytest --collect-only > /dev/null || true; }
 
 $(CLUSTER): pyproject.toml constraints.txt | $(READY)
 	@echo "Building .venv-cluster"
@@ -190,19 +200,11 @@ $(FUZZ): pyproject.toml constraints.txt | $(READY)
 	@$(INSTALL) --python .venv-fuzz/bin/python --constraint constraints.txt --editable '.[fuzz]'
 	@touch $@
 
-define build
-	python=$$($(BIN)/python dev/interpreters.py $(2)) || { [ "$$CI" != true ] || exit 1; exit 0; }; \
-	echo "Building .venv-$(1) with Python $(2)"; \
-	$(BIN)/uv venv --quiet --clear --python "$$python" .venv-$(1) \
-	&& $(INSTALL) --python .venv-$(1)/bin/python --constraint $(3) --editable '.[dev]' \
-	&& touch .venv-$(1)/.ready && { .venv-$(1)/bin/pytest --collect-only > /dev/null || true; }
-endef
-
-define with
-	if [ -e .venv-$(1)/.ready ]; then \
-		echo ".venv-$(1)/bin/pytest $(TESTS) $(3)  # $(2)"; $(GIVE_WAY) .venv-$(1)/bin/pytest $(TESTS) $(3); \
+define with_floor
+	if [ -e $(FLOOR) ]; then \
+		echo ".venv-floor/bin/pytest $(TESTS) $(1)"; $(GIVE_WAY) .venv-floor/bin/pytest $(TESTS) $(1); \
 	else \
-		echo; echo "!!!! NOT TESTED on $(2): this machine lacks the interpreter !!!!"; echo; $(4); \
+		echo; echo "!!!! NOT TESTED on Airflow 3.1.8 and Python 3.11: this machine lacks the interpreter !!!!"; echo; \
 	fi
 endef
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,32 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 
+EACH_KIND = ("index", "tutorial", "architecture", "mapsindoors", "changelog", "reference/leanix/operators")
+"""Pages with all scripts of the site: the pages of a kind have the same ones."""
+
+_FOREIGN = re.compile(
+    r"<(?:script|img|iframe|source|link(?! rel=\"(?:next|prev)\"))\b[^>]*? (?:src|srcset|href)=\"?"
+    r"((?:https?:)?//[^\" >]+)"
+)
+"""What a page loads from another host; the links to the next and to the previous page are not loaded."""
+
+
+def test_no_page_loads_anything_of_another_host(built_site: Path) -> None:
+    pages = {str(path.relative_to(built_site)): path.read_text() for path in built_site.rglob("*.html")}
+    assert len(pages) > 50
+    assert {name: found for name, text in pages.items() if (found := _FOREIGN.findall(text))} == {}
+
+
+@pytest.mark.parametrize(
+    "names", [EACH_KIND, pytest.param((), marks=pytest.mark.nightly)], ids=["each kind", "all"]
+)
 def test_no_page_has_a_script_error_or_asks_another_host_or_for_what_it_does_not_show(
-    browser: Browser, built_site: Path
+    browser: Browser, built_site: Path, names: tuple[str, ...]
 ) -> None:
     found: dict[str, list[str]] = {}
     drawing: dict[str, bool] = {}
-    pages = sorted({*built_site.rglob("*.html")} - {built_site / "404.html"})  # that is for web servers
+    every = sorted({*built_site.rglob("*.html")} - {built_site / "404.html"})  # that is for web servers
+    pages = [built_site / f"{name}.html" for name in names] or every
     with open_page(browser) as seen:
         for path in pages:
             seen.problems.clear()

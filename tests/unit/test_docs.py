@@ -294,6 +294,9 @@ def test_the_ci_workflow_runs_make_test_with_all_supported_interpreters() -> Non
     assert [step["run"].split()[:2] for step in job["steps"] if "run" in step] == [["make", "test"]]
     (versions,) = [step["with"]["python-version"] for step in job["steps"] if "setup-python" in str(step)]
     assert sorted(versions.split()) == ["3.11", "3.12", "3.13"]
+    # Python 3.11 is that of the oldest pair.
+    assert job["strategy"]["matrix"]["python"] == ["3.12", "3.13"]
+    assert "PYTHON=python${{ matrix.python }}" in job["steps"][-1]["run"]
     assert job["env"]["CI"] == "true"
 
 

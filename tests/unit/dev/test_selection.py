@@ -69,11 +69,11 @@ def test_the_processes_of_xdist_pass_the_counts_on() -> None:
 
 def test_all_that_the_short_form_leaves_out_runs_every_night() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    recipe = makefile.partition("\ntest-long: $(FULL)")[2].partition("\n\n")[0]
-    assert "$(call with,newest," in recipe
-    assert "$(call with,floor," in recipe
+    recipe = makefile.partition("\ntest-long: $(FULL) $(FLOOR)")[2].partition("\n\n")[0]
+    assert "\t$(BIN)/pytest $(TESTS) --timeout 3600\n" in recipe
+    assert "$(call with_floor,--timeout 3600 -m 'not slow')" in recipe
     assert "tests/browser tests/tutorial" in recipe
-    assert "SHORT" not in recipe
+    assert "--short" not in recipe
     assert "--floor" not in recipe
     workflow = yaml.safe_load((ROOT / ".github/workflows/nightly.yml").read_text())
     assert workflow[True]["schedule"]  # YAML reads the key "on" as a boolean
