@@ -285,7 +285,7 @@ def _keep(name: str, result: Any, found: dict[str, Any], results: Results) -> No
 
 
 _CHANGING = re.compile(
-    r"""[0-9A-HJKMNP-TV-Z]{26} | [0-9a-f]{8}-[0-9a-f-]{27} | \b[0-9a-f]{16,}\b | \b[\w-]{40,}\b
+    r"""[0-9A-HJKMNP-TV-Z]{26} | [0-9a-f]{8}-[0-9a-f-]{27} | \b[0-9a-f]{16,}\b | (?<![\w-])[\w-]{40,}(?![\w-])
     | \d{4}-\d\d-\d\d[T\ ][\d:.]+(?:Z|[+-]\d\d:?\d\d)?
     | '(?:seconds|secret|password|username)':\ [^,}]+ | 127\.0\.0\.1:\d+
     | the\ connection\ broke\ \((?:[^()]|\([^()]*\))*\)""",

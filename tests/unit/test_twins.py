@@ -107,6 +107,11 @@ def test_a_script_calls_each_method_that_sends(kind: type[ApiHook]) -> None:
     assert senders(kind) - called - TESTED_ELSEWHERE == set()
 
 
+@pytest.mark.parametrize("part", ["-" + "x" * 42, "x" * 42 + "-", "x" * 21 + "-" + "x" * 21])
+def test_a_token_is_left_out_of_the_comparison_whatever_it_consists_of(part: str) -> None:
+    assert scripts.comparable(f"{part}.{part}") == "'#.#'"
+
+
 def test_both_twins_give_the_same_results_with_the_same_requests(
     kind: type[ApiHook], sandbox: Sandbox, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
