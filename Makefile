@@ -97,18 +97,19 @@ contract: $(READY)
 	$(GIVE_WAY) $(BIN)/pytest --timeout 600 tests/contract
 
 # Each test on the newest pair of versions; on the oldest one those that may depend on versions, by what they import.
+newest floor: TESTS := -n 3 --dist worksteal
+newest floor: export HYPOTHESIS_PROFILE ?= short
 newest: $(COMPILED)
 	@$(BIN)/python dev/interpreters.py say
 	$(GIVE_WAY) $(BIN)/pytest $(TESTS) --short
 
-floor: TESTS := -n 3 --dist worksteal
 floor: $(FLOOR)
 	@$(call with_floor,--floor)
 
 # What needs the extras docs and release: pages in a real browser, the site (built as strictly as by `make docs`), the
 # reference, parts of a release.
 browser: $(FULL)
-	$(GIVE_WAY) $(BIN)/pytest --timeout 900 -n 2 --dist worksteal --short tests/browser
+	$(GIVE_WAY) $(BIN)/pytest --timeout 900 --short tests/browser
 
 system: $(FULL)
 	$(BIN)/pytest --timeout 1500 tests/system

@@ -38,11 +38,10 @@ from tests.support.hypothesis_sizes import LONG, examples  # noqa: E402
 from tests.support.long_first import long_first  # noqa: E402
 from tests.support.selection import Selection, short_form  # noqa: E402
 
-# No deadline, because a busy machine is slow at times; the benchmarks measure durations. The short form uses
-# the same examples in each run, so that no result depends on chance; the long form searches for others.
-settings.register_profile("short", deadline=None, derandomize=True)
-settings.register_profile("long", deadline=None, max_examples=examples(100))
-settings.load_profile("long" if LONG else "short")
+# No deadline, because a busy machine is slow at times; the benchmarks measure durations. The long form
+# searches for examples, all others use the same ones in each run, so that no result depends on chance.
+settings.register_profile("sized", deadline=None, max_examples=examples(100), derandomize=not LONG)
+settings.load_profile("sized")
 
 
 EMBEDDED, POSTGRESQL = "embedded", "postgresql"
