@@ -8,6 +8,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
@@ -46,6 +47,7 @@ def following(done: Increment, lag: Any) -> Increment:
     return Increment("v", "k", lag, done.watermark, frozenset(done.marks()))
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(50))
 @given(
     lag=st.integers(0, 20),

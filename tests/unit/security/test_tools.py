@@ -13,7 +13,7 @@ SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
 def test_bandit_and_zizmor_are_part_of_all_tests_and_pip_audit_of_ci() -> None:
     makefile = (ROOT / "Makefile").read_text()
     (needed,) = re.findall(r"^test:\n(?:\t.*\n)*\t.* IN_ORDER=1 (.*)$", makefile, re.MULTILINE)
-    recipe = makefile.partition("\naudit: ")[2].partition("\n\n")[0]
+    recipe = makefile.partition("\naudit: $(FULL)")[2].partition("\n\n")[0]
     assert "audit" in needed.split()
     assert "/bandit --quiet --configfile pyproject.toml --recursive airflow_provider dev" in recipe
     assert "/zizmor --offline --quiet .github/workflows" in recipe

@@ -253,6 +253,7 @@ def test_hostile_values_names_and_titles_are_texts(tmp_path: Path) -> None:
     assert len(page) < 200_000
 
 
+@pytest.mark.slow
 def test_the_page_is_bounded_whatever_the_rows_are(tmp_path: Path) -> None:
     ring = [[number % 360 - 180, number % 180 - 90] for number in range(3_000)]
     rows = [

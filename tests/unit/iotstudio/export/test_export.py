@@ -357,6 +357,7 @@ def test_a_start_before_the_oldest_stored_value_is_reported(
     assert "20 of 20 Things have no stored value from before 2026-01-02T00:00:00+00:00" in logged
 
 
+@pytest.mark.slow
 def test_the_report_of_a_whole_fleet_stays_small(service: IoTStudioService, tmp_path: Path) -> None:
     service.forgotten_before = "2026-01-03T00:00:00Z"
     result = history(tmp_path / "history.jsonl", category="Sensors", start="2026-01-02", end="2026-01-04")

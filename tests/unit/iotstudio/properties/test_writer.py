@@ -156,6 +156,7 @@ def test_things_are_written_at_the_same_time_but_no_more_than_allowed(
     assert sandbox.counters.peak_in_flight == 8
 
 
+@pytest.mark.slow
 def test_reading_back_takes_at_most_three_requests_for_a_thousand_things(
     service: IoTStudioService, sandbox: Sandbox
 ) -> None:
@@ -165,6 +166,7 @@ def test_reading_back_takes_at_most_three_requests_for_a_thousand_things(
     assert sandbox.counters.requests[LIST] + sandbox.counters.requests[READ] <= 3
 
 
+@pytest.mark.slow
 def test_few_things_of_a_large_space_are_read_back_with_few_requests(
     service: IoTStudioService, sandbox: Sandbox
 ) -> None:
@@ -190,6 +192,7 @@ def test_values_that_are_clamped_lost_or_rounded_are_named(service: IoTStudioSer
     ]
 
 
+@pytest.mark.slow
 def test_one_lost_value_among_hundreds_is_found(service: IoTStudioService) -> None:
     things = sensors(service)
     service.lost_writes = {(things[100], "setpoint")}

@@ -40,6 +40,7 @@ ITEM = {"type": "App", "id": "a", "data": {}}
 DUMMY = {"type": "", "id": "", "data": {}}
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(25))
 @given(items=ITEMS, description=TEXT)
 def test_written_document_has_header_and_items_and_the_announced_length(

@@ -26,6 +26,7 @@ def pieces(data: bytes, size: int) -> list[bytes]:
     return [data[at : at + size] for at in range(0, len(data), size)]
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(150), deadline=None)
 @given(header=HEADERS, items=ITEMS, size=st.integers(1, 40), ascii_only=st.booleans(), last=st.booleans())
 def test_any_ldif_in_any_pieces_gives_its_items_and_its_header(
