@@ -21,6 +21,10 @@ MAX_ASKS = 6
 """Maximum requests about a Thing that contradict a value that was pushed: the service may be slower than its
 broker."""
 
+MAX_UNSURE_ASKS = 2
+"""Maximum requests about a Thing whose values only the service can compare, when its answer is the one
+before: it may not have stored them yet."""
+
 MAX_TEXT = 64 + 2
 """Maximum length of a text that is kept as it is, with its quotes."""
 
@@ -121,7 +125,7 @@ class PushedValues:
         if expected is matches:
             self._asks.pop(thing_id, None)
         elif is_news and not self._is_sure(matches, found):
-            self._asks[thing_id] = _Ask(now, expected)
+            self._asks[thing_id] = _Ask(now, expected, before=matches)
 
     @staticmethod
     def _is_sure(matches: bool, found: Mapping[str, bool | None]) -> bool:
@@ -148,8 +152,8 @@ class PushedValues:
         :param now: the time.
         """
         ask = self._asks.pop(thing_id, None)
-        if ask and ask.expected is not None and ask.expected is not matches and ask.count < MAX_ASKS:
-            self._asks[thing_id] = _Ask(now + 2.0 ** (ask.count - 1), ask.expected, ask.count + 1)
+        if ask and ask.is_open(matches):
+            self._asks[thing_id] = ask.repeated(now)
 
     def forget(self) -> None:
         """Forget all values: a poll has found what there was to find."""
@@ -161,10 +165,29 @@ class _Ask:
 
     :param at: its time.
     :param expected: whether the Thing matches, by the pushed values; None when they do not tell.
+    :param before: whether it matched before they came, as far as is known.
     :param count: number of the request.
     """
 
-    def __init__(self, at: float, expected: bool | None, count: int = 1) -> None:
+    def __init__(self, at: float, expected: bool | None, *, before: bool, count: int = 1) -> None:
         self.at = at
         self.expected = expected
+        self.before = before
         self.count = count
+
+    def is_open(self, matches: bool) -> bool:
+        """Return whether the service should be asked once more.
+
+        :param matches: its answer.
+        """
+        if self.expected is None:
+            return matches is self.before and self.count < MAX_UNSURE_ASKS
+        return matches is not self.expected and self.count < MAX_ASKS
+
+    def repeated(self, now: float) -> _Ask:
+        """Return the next request.
+
+        :param now: the time.
+        """
+        at = now + 2.0 ** (self.count - 1)
+        return _Ask(at, self.expected, before=self.before, count=self.count + 1)

@@ -79,14 +79,23 @@ def test_of_several_properties_one_that_does_not_hold_is_enough() -> None:
     assert compared(both, {"mode": "off"}, matches=True) == ["a"]
 
 
-def test_a_value_is_asked_about_once_until_it_changes() -> None:
+def test_a_value_that_only_the_service_compares_is_asked_about_twice_until_it_changes() -> None:
     values = PushedValues({"mode": "eco"})
-    asked = []
-    for now, mode in enumerate(["eco", "eco", "off", "off", "eco"]):
-        values.add("a", {"mode": mode}, matches=False, now=now)
-        asked += values.due(now)
-        values.answered("a", matches=False, now=now)
-    assert len(asked) == 3
+    times = []
+    for number, mode in enumerate(["eco", "eco", "off", "off", "eco"]):
+        values.add("a", {"mode": mode}, matches=False, now=10.0 * number)
+        while values.next_at < 1e9:
+            times.append(values.next_at)
+            values.answered("a", matches=False, now=values.next_at)
+    assert times == [0.0, 1.0, 20.0, 21.0, 40.0, 41.0]
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_an_answer_that_is_news_is_not_asked_for_again(before: bool) -> None:
+    values = PushedValues({"mode": "eco"})
+    values.add("a", {"mode": "eco"}, matches=before, now=0.0)
+    values.answered("a", matches=not before, now=0.0)
+    assert values.next_at == float("inf")
 
 
 def test_an_answer_that_contradicts_a_value_is_asked_for_some_times_later_and_later() -> None:

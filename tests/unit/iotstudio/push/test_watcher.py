@@ -134,6 +134,20 @@ async def test_a_service_that_is_slower_than_its_broker_is_asked_some_more(
     assert fired == [FIRED]
 
 
+async def test_a_service_that_is_slower_than_its_broker_is_asked_again_about_what_it_alone_decides(
+    sandbox: Sandbox, device: Device
+) -> None:
+    async with running(watcher(filters={"mode": "contains:boost"})) as fired:
+        await connected(sandbox)
+        before = sandbox.counters.requests[LIST]
+        await asyncio.to_thread(device.say, {"mode": "boost"}, topic="properties/mode")
+        await until(lambda: sandbox.counters.requests[LIST] > before)
+        assert fired == []
+        sandbox.iotstudio.space.things[THING].status["mode"] = "boost"
+        await until(lambda: fired)
+    assert fired == [FIRED]
+
+
 async def test_a_change_while_the_triggerer_is_down_fires_once(sandbox: Sandbox, device: Device) -> None:
     state = FakeStateStore()
     async with running(watcher(state)) as fired:
