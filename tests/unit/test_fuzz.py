@@ -17,7 +17,7 @@ import pytest
 from airflow_provider.errors import ProviderError
 from tests.fault_matrix.faults import HOOKS
 from tests.fuzz import replies
-from tests.fuzz.mutations import damage
+from tests.fuzz.mutations import damage, mutate_json
 from tests.fuzz.recordings import ROWS, recordings
 from tests.fuzz.target import SECRET, FaultError, Target, texts_of
 from tests.fuzz.targets import TARGETS
@@ -148,3 +148,9 @@ def test_a_secret_in_a_cause_is_found() -> None:
     with pytest.raises(FaultError, match="secret-in-ProviderError"):
         Target("leaking", run, (), holds_secrets=True).check(b"x")
     assert "a problem" in texts_of(ProviderError("a problem"))
+
+
+def test_a_text_that_is_nested_as_deeply_as_can_be_read_is_changed_without_an_error() -> None:
+    body = b"[" * 700 + b"1" + b"]" * 700
+    changed = {mutate_json(b"[%s, 2]" % body, number) for number in range(200)}
+    assert len(changed) > 50
