@@ -98,6 +98,7 @@ contract: $(READY)
 
 # Each test on the newest pair of versions; on the oldest one those that may depend on versions, by what they import.
 newest floor: TESTS := -n 3 --dist worksteal
+floor: TESTS := -n 2 --dist worksteal
 newest floor: export HYPOTHESIS_PROFILE ?= short
 newest: $(COMPILED)
 	@$(BIN)/python dev/interpreters.py say

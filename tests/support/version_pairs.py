@@ -5,8 +5,9 @@ The rule is computed, and what it leaves out is printed:
 - A test is left out when neither its module, nor a ``conftest.py`` whose fixtures it uses, nor what these
   import of the repository, directly or not, imports Airflow or a library whose version differs between the
   pairs. The sandbox does not count: its own tests run on one pair, and nearly all others run it on both.
-- Of a module that imports Airflow through the package only, the first test runs: all code is read and
-  called there, and what calls Airflow itself has tests in modules that import it.
+- A test uses Airflow itself when it, or what it refers to in its module, uses an import of Airflow. Of the
+  tests of a module that use it through the package only, the first one runs: all code is read and called
+  there, and what calls Airflow itself has tests that do so.
 - Of a test of many cases the first one runs: cases are other values, and what depends on versions are the
   calls, which its cases share. In a module about all services that imports Airflow itself all cases run:
   there they are classes, connection types or DAGs.
@@ -26,13 +27,14 @@ from pathlib import Path
 import pytest
 
 from dev.changed import ROOT, UNIT, imports_of
+from tests.support.airflow_uses import uses_airflow
 from tests.support.selection import CASES, NIGHTLY
 
 PACKAGE, SANDBOX = ROOT / "airflow_provider", ROOT / "airflow_provider" / "sandbox"
 ROOT_CONFTEST = ROOT / "tests" / "conftest.py"
 
 ELSEWHERE = "of modules that reach neither Airflow nor a library whose version differs"
-THROUGH = "further tests of modules that import Airflow through the package only"
+THROUGH = "further tests of modules that use Airflow through the package only"
 SLOW = "marked slow"
 
 _OWN_NAME = re.compile(r"(?:tests|airflow_provider|example_dags)(?:\.\w+)+")
@@ -63,6 +65,7 @@ def _reason(item: pytest.Item, is_first_case: bool, is_first_test: bool) -> str:
     imports_airflow = _imports_airflow(item.path)
     if imports_airflow and item.path.parent == UNIT:
         return ""
+    imports_airflow = imports_airflow and uses_airflow(item.path, _member(item))
     fixtures: dict[str, Sequence[pytest.FixtureDef[object]]] = getattr(
         getattr(item, "_fixtureinfo", None), "name2fixturedefs", {}
     )
@@ -74,6 +77,11 @@ def _reason(item: pytest.Item, is_first_case: bool, is_first_test: bool) -> str:
         if not is_first_test:
             return THROUGH
     return "" if is_first_case else CASES
+
+
+def _member(item: pytest.Item) -> str:
+    """Return the name of a test in its module, or that of its class."""
+    return item.nodeid.split("::")[1].partition("[")[0]
 
 
 @cache

@@ -57,7 +57,7 @@ def test_the_first_case_runs_and_each_test_that_is_left_out_has_its_reason() -> 
     assert left_out(tests) == ["", "", CASES, CASES, SLOW, NIGHTLY, ELSEWHERE]
 
 
-def test_of_a_module_that_imports_airflow_through_the_package_only_the_first_test_runs() -> None:
+def test_of_tests_that_use_airflow_through_the_package_only_the_first_one_of_a_module_runs() -> None:
     path = "amigocloud/export/test_keyset.py"
     tests = [item(path, "test_slow", marks=("slow",)), item(path, "test_many[0]"), item(path, "test_many[1]")]
     tests += [item(path, "test_other"), item(path, "test_dag", fixtures=("airflow_db",))]
