@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, ClassVar, Self
 
 import msgspec
@@ -31,6 +31,23 @@ def check_pairs(changes: Iterable[Any]) -> None:
                 raise ValueError(f"the field {name!r:.60} has not one old and one new value")
 
 
+def members(document: Any) -> dict[str, Any]:
+    """Return the fields of a plan by name, those of data classes in its lists included.
+
+    Values of the service and of rows are returned as they are: ``dataclasses.asdict`` copies them, and they
+    may be nested more deeply than Python's own functions can follow.
+
+    :param document: a plan, or a data class in one of its lists.
+    """
+    return {one.name: _member(getattr(document, one.name)) for one in fields(document)}
+
+
+def _member(value: Any) -> Any:
+    if isinstance(value, list) and value and is_dataclass(value[0]):
+        return [members(one) for one in value]
+    return value
+
+
 @dataclass
 class SignedPlan:
     """Base of plans: a data class with the field ``fingerprint``, and perhaps ``failed``, the rows left out.
@@ -49,14 +66,14 @@ class SignedPlan:
         self.fingerprint = self._hash()
 
     def _hash(self) -> str:
-        parts = {**asdict(self), "fingerprint": ""}
+        parts = {**members(self), "fingerprint": ""}
         data = msgspec.json.encode(parts, enc_hook=encode_row_number, order="deterministic")
         return hashlib.sha256(data).hexdigest()
 
     def to_json(self) -> bytes:
         """Return the plan as JSON: its fields, ``version``, and ``counts`` for readers."""
         head = {"version": self.version, "counts": self.counts()}
-        data = msgspec.json.encode({**head, **asdict(self)}, enc_hook=encode_row_number)
+        data = msgspec.json.encode({**head, **members(self)}, enc_hook=encode_row_number)
         return msgspec.json.format(data, indent=1)
 
     @classmethod

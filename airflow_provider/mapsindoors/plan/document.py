@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from airflow_provider.core.input.row_numbers import encode_row_number
 from airflow_provider.core.json_types import Json
-from airflow_provider.core.sync.document import check_pairs
+from airflow_provider.core.sync.document import check_pairs, members
 from airflow_provider.errors import InputError, PlanRejectedError
 from airflow_provider.mapsindoors.geodata.validation import BASE_TYPES
 
@@ -110,7 +110,7 @@ class Plan:
 
         head = {"version": VERSION, "counts": self.counts()}
         return msgspec.json.format(
-            msgspec.json.encode({**head, **asdict(self)}, enc_hook=encode_row_number), indent=1
+            msgspec.json.encode({**head, **members(self)}, enc_hook=encode_row_number), indent=1
         )
 
     @classmethod
