@@ -76,6 +76,7 @@ def test_a_paused_attempt_that_is_still_wanted_finishes(tmp_path: Path) -> None:
     with paused_writer(path, rest=0.5) as process:
         wait_for_line(process, "finished")
         assert path.read_bytes() == b"of the paused attempt"
+        assert process.wait(30) == 0, "the thread that notices pauses ends with its process"
 
 
 @pytest.fixture
