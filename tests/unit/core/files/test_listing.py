@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -193,32 +192,29 @@ class Objects:
 
 def folder_of(storage: Any, protocol: str) -> Folder:
     attach(protocol, conn_id="own", fs=storage)
-    return Folder(f"{protocol}://own@twin/in/")
+    return Folder(f"{protocol}://own@twin/X/")
 
 
 def test_objects_that_stand_for_folders_are_no_files() -> None:
-    names = {"twin/in/": "file", "twin/in/a/": "file", "twin/in/a": "directory", "twin/in/a/b.csv": "file"}
+    names = {"twin/X/": "file", "twin/X/aX/": "file", "twin/X/aX": "directory", "twin/X/aX/b.csv": "file"}
     storage = Objects(names)
     folder = folder_of(storage, "gs")
-    assert [(one.name, one.bytes) for one in folder.files()] == [("a/b.csv", 3)]
-    assert [(one.name, one.bytes) for one in folder.files("a/")] == [("a/b.csv", 3)]
-    assert storage.asked == ["anew", "twin/in", "twin/in/a"]
+    assert [(one.name, one.bytes) for one in folder.files()] == [("aX/b.csv", 3)]
+    assert [(one.name, one.bytes) for one in folder.files("aX/")] == [("aX/b.csv", 3)]
+    assert storage.asked == ["anew", "twin/X", "twin/X/aX"]
 
 
 def test_folders_of_one_level_are_known_by_their_type_with_and_without_a_slash() -> None:
-    names = {"/in": "file", "/in/a/": "file", "/in/b/": "directory", "/in/c": "directory", "/in/d.csv": "file"}
-    storage = Objects(names)
+    kinds = {"/X": "file", "/X/aX/": "file", "/X/bX/": "directory", "/X/cX": "directory", "/X/d.X": "file"}
+    storage = Objects(kinds)
     folder = folder_of(storage, "sftp")
-    assert [(one.name, one.is_folder) for one in folder.entries()] == [
-        ("b", True),
-        ("c", True),
-        ("d.csv", False),
-    ]
-    assert [one.name for one in folder.entries("a/")] == ["a/in", "a/b", "a/c", "a/d.csv"]
-    found = folder.info("e/")
-    assert (found and (found.name, found.is_folder)) == ("e/", False)
-    assert folder.info("") is not None
-    assert storage.asked == ["anew", "/in", "/in/a", "/in/e", "/in"]
+    found = [(one.name, one.is_folder) for one in folder.entries()]
+    assert found == [("bX", True), ("cX", True), ("d.X", False)]
+    assert [one.name for one in folder.entries("aX/")] == ["aX/X", "aX/bX", "aX/cX", "aX/d.X"]
+    for name in ("eX/", "eX", ""):
+        one = folder.info(name)
+        assert (one and (one.name, one.is_folder)) == (name, False)
+    assert storage.asked == ["anew", "/X", "/X/aX", "/X/eX", "/X/eX", "/X"]
 
 
 def test_a_file_is_no_folder_whatever_its_name(store: Any) -> None:

@@ -7,6 +7,7 @@ import logging
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -181,7 +182,10 @@ def test_a_thread_notices_a_pause_without_being_asked(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pauses, "BEAT_SECONDS", 0.001)
+    before = {*threading.enumerate()}
     task = TaskPauses()
+    (beating,) = {*threading.enumerate()} - before
+    assert beating.daemon, "no process waits for its end"
     clock.now += pauses.LONG_TASK_SECONDS + 1
     until(lambda: task._ended_at == clock.now, seconds=30)
     assert task._length == pauses.LONG_TASK_SECONDS + 1
