@@ -517,6 +517,17 @@ def test_a_full_disk_leaves_the_processs_own_budget(tmp_path: Path, room: int, s
     assert f"cannot be used {says};" in logged
 
 
+def test_a_record_of_which_a_part_is_written_is_an_unusable_store(store: MachineStore) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, before[1]))
+    try:
+        with pytest.raises(StoreUnusableError, match="^no space is left$"):
+            store.reserve(KEY, RATE, 60)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert waits(store, 10)[0] > 0, "a damaged record counts as a full window"
+
+
 @pytest.mark.parametrize("kind", ["folder", "parent"])
 def test_a_read_only_folder_leaves_the_processs_own_budget(kind: str) -> None:
     root = Path(tempfile.mkdtemp())
