@@ -273,6 +273,15 @@ def test_numbers_that_come_as_texts_are_not_cut_by_hex_digits(kind, outlined):
         assert not re.search(r"'[0-9]*[a-f]", sql)
 
 
+def test_an_order_of_hex_digits_is_given_up_when_a_page_has_other_keys():
+    reader, keys = Table([]).reader(4), sorted(RANDOM_IDS)
+    reader._observe_order(Page([], columns=[Column("k")]), keys[:100])
+    assert (reader._order.is_usual, reader._order.is_known) == (True, True)
+    reader._observe_order(Page([], columns=[Column("k", "bigint")]), [])
+    reader._observe_order(Page([], columns=[Column("k")]), keys[100:200])
+    assert (reader._order.is_usual, reader._order.is_known) == (False, False)
+
+
 @pytest.mark.parametrize("concurrency", [1, 4])
 @pytest.mark.parametrize("keys", [RANDOM_IDS, list(range(2000))], ids=["hex", "numbers"])
 def test_nulls_after_the_first_page_are_counted_in_the_error(keys, concurrency):
