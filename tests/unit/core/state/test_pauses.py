@@ -105,6 +105,20 @@ def test_each_thread_waits_and_the_log_says_it_once(
     assert "40 s" in caplog.text
 
 
+def test_the_rest_after_a_pause_is_waited_for_and_no_more(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "sleep", clock.sleep)
+    for passed, slept in ((0.0, [15.0]), (5.0, [10.0]), (14.995, [0.01]), (15.0, []), (20.0, [])):
+        task = TaskPauses()
+        clock.now += 40
+        assert task.within(60) == 40
+        task._beat_at = clock.now = clock.now + passed
+        clock.slept.clear()
+        task.rest(logging.getLogger(__name__))
+        assert clock.slept == pytest.approx(slept)
+
+
 async def test_a_loop_notices_its_pause_before_its_next_beat(clock: FakeClock) -> None:
     loop = Pauses(asyncio.get_running_loop())
     began = clock.now
