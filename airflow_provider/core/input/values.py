@@ -36,14 +36,11 @@ _MAX_NAMED = 8
 _MAX_INTEGER = 2**64
 """Bound of integers that JSON encoders of the services keep exactly."""
 
-_MAX_DIGITS = 1000
-"""Maximum characters of a text that is read as an integer: Python itself reads some thousands at most."""
-
 SHORT = 16
 """Characters of a number of JSON up to which a float has the same digits."""
 
 _MAX_DIGITS = 400
-"""Maximum digits of a number: no type holds more."""
+"""Maximum digits of a number, and characters of a text that is read as an integer: no type holds more."""
 
 _SHOWN = 60
 """Maximum characters of a value that an error repeats."""
