@@ -148,16 +148,19 @@ def test_a_value_outside_of_rows_is_named_with_its_path(body: str, column: str) 
 @pytest.mark.parametrize("name", ["next", "previous"])
 def test_a_link_that_is_no_text_is_refused(name: str) -> None:
     for value in (5, ["/list"], {"url": "/list"}, False):
-        with pytest.raises(ServerError, match="cannot be read: its links to other pages are no texts"):
+        said = "cannot be read: its links to other pages are no texts"
+        with pytest.raises(ServerError, match=said) as caught:
             next(Cursor(lambda call, value=value: {"results": [1], "next": None, name: value}, CALL))
+        assert caught.value.status == 200
     assert next(Cursor(lambda call: {"results": [1], "next": None, name: None}, CALL)) == 1
 
 
 @pytest.mark.parametrize("name", ["results", "data"])
 @pytest.mark.parametrize("value", [None, {}, "x", 5])
 def test_items_that_are_no_list_are_refused(name: str, value: Any) -> None:
-    with pytest.raises(ServerError, match="cannot be read: its items are no list"):
+    with pytest.raises(ServerError, match="cannot be read: its items are no list") as caught:
         next(Cursor(lambda call: {"next": None, name: value}, CALL))
+    assert caught.value.status == 200
 
 
 def test_names_are_quoted_where_sql_needs_it() -> None:
