@@ -77,6 +77,7 @@ AREAS = {
             "mapsindoors/sync/test_create.py",
             "mapsindoors/sync/test_details.py",
             "mapsindoors/sync/test_moves.py",
+            "mapsindoors/test_conditions.py",
             "mapsindoors/test_keys.py",
             "mapsindoors/test_places.py",
         ),

@@ -36,14 +36,11 @@ _MAX_NAMED = 8
 _MAX_INTEGER = 2**64
 """Bound of integers that JSON encoders of the services keep exactly."""
 
-_MAX_DIGITS = 1000
-"""Maximum characters of a text that is read as an integer: Python itself reads some thousands at most."""
-
 SHORT = 16
 """Characters of a number of JSON up to which a float has the same digits."""
 
 _MAX_DIGITS = 400
-"""Maximum digits of a number: no type holds more."""
+"""Maximum digits of a number, and characters of a text that is read as an integer: no type holds more."""
 
 _SHOWN = 60
 """Maximum characters of a value that an error repeats."""
@@ -223,8 +220,8 @@ class ValueReader:
             return value.to_pydatetime(warn=False)
         if name == "datetime64":
             return self._datetime64(value)
-        if name == "ndarray" and value.ndim:
-            return value.tolist()
+        if name == "ndarray" and (value.ndim or value.dtype.kind in _TIMES):
+            return _items(value)
         if hasattr(value, "item") and getattr(value, "shape", None) == () and name != "timedelta64":
             plain = value.item()
             if type(plain).__module__.partition(".")[0] not in _LIBRARIES:
@@ -236,6 +233,16 @@ class ValueReader:
                 raise UnreadableValueError(f"is a {_type_name(value)} that cannot be read: {error}") from None
         raise UnreadableValueError(f"is a {_type_name(value)}, which has no JSON form")
 
+
+def _items(array: Any) -> Any:
+    """Return the items of a NumPy array, or its only one; of nanoseconds ``tolist`` would make numbers."""
+    if array.dtype.kind not in _TIMES:
+        return array.tolist()
+    return list(array) if array.ndim else array[()]
+
+
+_TIMES = frozenset("mM")
+"""Kinds of NumPy's types of times and durations."""
 
 _LIBRARIES = frozenset({"numpy", "pandas", "pyarrow"})
 NAIVE_HINT = "state its zone (for a query: sql_timezone, or AT TIME ZONE)"

@@ -180,5 +180,4 @@ def _redis_store(address: str) -> RedisStore:
 def _process_store() -> Store:
     from airflow_provider.core.limits.process import ProcessStore
 
-    found = _stores.get((PROCESS, ""))
-    return found if found is not None else _stores.setdefault((PROCESS, ""), ProcessStore())
+    return _stores.setdefault((PROCESS, ""), ProcessStore())

@@ -28,7 +28,7 @@ from airflow_provider.amigocloud.pagination import (
 )
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.http.reply import Reply
-from airflow_provider.errors import IncompleteExportError, InputError, RequestRejectedError
+from airflow_provider.errors import IncompleteExportError, InputError, RequestRejectedError, ServerError
 
 CALL: Call[Any] = Call("GET", "list", params={"query": "SELECT 1", "limit": 5, "other": "x"})
 
@@ -129,6 +129,38 @@ def test_values_that_json_has_no_number_for_are_named_with_column_and_row() -> N
         "column 'count' holds NaN, which JSON has no number for; select NULLIF(count, 'NaN') AS count",
     ]
     assert caught.value.subject == "the reply"
+
+
+@pytest.mark.parametrize(
+    ("body", "column"),
+    [
+        ('{"data": [NaN]}', "data.0"),
+        ('{"data": NaN}', "data"),
+        ('{"extent": [[NaN]]}', "extent.0.0"),
+        ('{"results": [{"a": [NaN]}]}', "a"),
+    ],
+)
+def test_a_value_outside_of_rows_is_named_with_its_path(body: str, column: str) -> None:
+    with pytest.raises(InputError, match=f"^the reply: column '{column}' holds NaN(,| .row 1 of the page.,)"):
+        page_of(body)
+
+
+@pytest.mark.parametrize("name", ["next", "previous"])
+def test_a_link_that_is_no_text_is_refused(name: str) -> None:
+    for value in (5, ["/list"], {"url": "/list"}, False):
+        said = "cannot be read: its links to other pages are no texts"
+        with pytest.raises(ServerError, match=said) as caught:
+            next(Cursor(lambda call, value=value: {"results": [1], "next": None, name: value}, CALL))
+        assert caught.value.status == 200
+    assert next(Cursor(lambda call: {"results": [1], "next": None, name: None}, CALL)) == 1
+
+
+@pytest.mark.parametrize("name", ["results", "data"])
+@pytest.mark.parametrize("value", [None, {}, "x", 5])
+def test_items_that_are_no_list_are_refused(name: str, value: Any) -> None:
+    with pytest.raises(ServerError, match="cannot be read: its items are no list") as caught:
+        next(Cursor(lambda call: {"next": None, name: value}, CALL))
+    assert caught.value.status == 200
 
 
 def test_names_are_quoted_where_sql_needs_it() -> None:

@@ -200,7 +200,7 @@ def _place(location: str) -> _Place:
     protocol = protocol.lower()
     host, slash, path = rest.partition("/")
     if protocol in _LOCAL:
-        return _Place("", "", slash + path if host in ("", "localhost") else f"{host}{slash}{path}")
+        return _Place("", "", slash + path if host == "localhost" else rest)
     one = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "abfss": "abfs"}.get(protocol, protocol)
     return _Place(one, host.rpartition("@")[2], slash + path)
 

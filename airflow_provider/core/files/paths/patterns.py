@@ -91,7 +91,7 @@ def is_skipped(name: str, *, folder: bool = False) -> bool:
     return name.startswith("_") and not (folder and "=" in name)
 
 
-def natural_key(path: str) -> tuple[list[tuple[int, int, str]], str]:
+def natural_key(path: str) -> tuple[list[int | str], str]:
     """Return the key that sorts ``part-2`` before ``part-10``."""
-    pieces = _DIGITS.split(path)
-    return [(0, int(one), "") if at % 2 else (1, 0, one) for at, one in enumerate(pieces)], path
+    # Texts and numbers take turns, a text being first, so that two keys differ in a place of the same kind.
+    return [int(one) if at % 2 else one for at, one in enumerate(_DIGITS.split(path))], path

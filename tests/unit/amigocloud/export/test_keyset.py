@@ -259,11 +259,13 @@ def test_uuids_are_compared_to_whole_uuids_only():
     assert len(table.queries) <= 30
 
 
+@pytest.mark.parametrize("outlined", [True, False])
 @pytest.mark.parametrize("kind", ["unknown(1700)", "bigint", "number", "unknown(16999)"])
-def test_numbers_that_come_as_texts_are_not_cut_by_hex_digits(kind):
+def test_numbers_that_come_as_texts_are_not_cut_by_hex_digits(kind, outlined):
     keys = [f"{n}" for n in range(10_000_000, 10_002_000)]
     table = Table(keys, kind=kind)
-    assert table.read(4, outline=table.outline()) == keys
+    assert table.read(4, outline=table.outline() if outlined else None) == keys
+    assert not table.reader(4)._order.is_known
     resumed = table.reader(4)
     saved = SavedPages("", "", 2000, 100, [Column("k", kind)], 1, 100, keys[99])
     assert [row["k"] for page in resumed.pages({}, saved) for row in page.decoded()] == keys[100:]
@@ -271,11 +273,72 @@ def test_numbers_that_come_as_texts_are_not_cut_by_hex_digits(kind):
         assert not re.search(r"'[0-9]*[a-f]", sql)
 
 
+def test_an_order_of_hex_digits_is_given_up_when_a_page_has_other_keys():
+    reader, keys = Table([]).reader(4), sorted(RANDOM_IDS)
+    reader._observe_order(Page([], columns=[Column("k")]), keys[:100])
+    assert (reader._order.is_usual, reader._order.is_known) == (True, True)
+    reader._observe_order(Page([], columns=[Column("k", "bigint")]), [])
+    reader._observe_order(Page([], columns=[Column("k")]), keys[100:200])
+    assert (reader._order.is_usual, reader._order.is_known) == (False, False)
+
+
 @pytest.mark.parametrize("concurrency", [1, 4])
 @pytest.mark.parametrize("keys", [RANDOM_IDS, list(range(2000))], ids=["hex", "numbers"])
 def test_nulls_after_the_first_page_are_counted_in_the_error(keys, concurrency):
     with pytest.raises(InputError, match="'k' is null in 2 rows; a key must be unique and never null"):
         Table([*keys, None, None]).read(concurrency)
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+@pytest.mark.parametrize(("counted", "refused"), [(2002, True), (2000, False), (None, False)])
+def test_rows_that_a_resumed_reading_misses_are_counted_from_the_beginning(concurrency, counted, refused):
+    table, saved_id = Table([*RANDOM_IDS, None, None]), sorted(RANDOM_IDS)[499]
+    saved = SavedPages("", "", counted, 100, [Column("k")], 5, 500, saved_id)
+    pages = table.reader(concurrency).pages({}, saved)
+    if refused:
+        with pytest.raises(InputError, match="'k' is null in 2 rows"):
+            list(pages)
+    else:
+        assert sum(len(page.rows) for page in pages) == 1500
+
+
+class RefusingTable(Table):
+    """Table that refuses queries in the order of its key; others it answers.
+
+    :param names_columns: whether its replies name columns.
+    """
+
+    names_columns = True
+
+    def send(self, call: Call[Any]) -> Any:
+        query = cast("dict[str, Any]", call.params)["query"]
+        if "ORDER BY" in query:
+            self.queries.append(query)
+            raise RequestRejectedError(400, "", "refused")
+        page = super().send(call)
+        if not self.names_columns:
+            page.columns = None
+        return page
+
+
+@pytest.mark.parametrize(
+    ("key", "names_columns", "missing"), [("k", True, False), ("j", True, True), ("j", False, False)]
+)
+def test_a_refused_first_page_names_the_columns_only_when_the_key_is_none_of_them(
+    key, names_columns, missing
+):
+    table = RefusingTable(RANDOM_IDS)
+    table.names_columns = names_columns
+    reader = KeysetReader(cast("Any", table), "t", key, ReadOptions(100, 1))
+    wanted = (InputError, "no column 'j'; they have k") if missing else (RequestRejectedError, "refused")
+    with pytest.raises(wanted[0], match=wanted[1]):
+        list(reader.pages({}, None))
+    assert table.queries == [f'SELECT * FROM t ORDER BY "{key}"', "SELECT * FROM t LIMIT 1"]
+    table.queries.clear()
+    saved = SavedPages("", "", 2000, 100, [Column(key)], 5, 500, "5a")
+    with pytest.raises(RequestRejectedError, match="refused"):
+        list(reader.pages({}, saved))
+    assert len(table.queries) == 1
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])

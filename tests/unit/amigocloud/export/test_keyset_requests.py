@@ -79,6 +79,24 @@ def test_rows_of_one_page_are_read_by_one_request(count: int, concurrency: int) 
     assert table.queries == ['SELECT * FROM t ORDER BY "k"']
 
 
+@pytest.mark.parametrize(("rows", "ranges"), [(90, 1), (101, 2), (180, 2), (250, 3)])
+def test_a_few_ranges_are_read_without_overlap_and_counted_once(rows: int, ranges: int) -> None:
+    table = Table(RANDOM_IDS[:rows])
+    assert table.read(2, outline=table.outline()) == sorted(RANDOM_IDS[:rows])
+    assert table.queries.count('SELECT "k" FROM t') == (ranges > 1)
+    assert [sum(f'"k" {sign}' in query for query in table.queries) for sign in ("<", ">=")] == [
+        ranges - 1
+    ] * 2
+
+
+def test_the_missing_rows_of_a_reading_that_resumes_are_requested_together() -> None:
+    together = threading.Barrier(4)
+    table = HeldTable([*RANDOM_IDS], lambda number, _: together.wait(5) if number <= 4 else None)
+    saved = SavedPages("", "", 2000, 100, [Column("k")], 5, 500, SORTED_IDS[499])
+    pages = list(table.reader(4).pages({}, saved))
+    assert [row["k"] for page in pages for row in page.decoded()] == SORTED_IDS[500:]
+
+
 @pytest.mark.parametrize("counted", [False, True])
 def test_rows_are_counted_once_and_only_when_no_page_counts_them(counted: bool) -> None:
     table = Table([*RANDOM_IDS])

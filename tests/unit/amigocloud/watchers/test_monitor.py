@@ -23,6 +23,7 @@ from airflow_provider.amigocloud.watchers.observations import (
     ObservedState,
     StateObservation,
 )
+from airflow_provider.amigocloud.watchers.registry import WatchRegistry
 from airflow_provider.sandbox.amigocloud import seed
 from tests.support.state_store import FakeStateStore
 from tests.unit.amigocloud.realtime.test_socket import SOCKET, until
@@ -276,6 +277,31 @@ async def test_a_session_request_that_is_sent_elsewhere_is_not_followed(sandbox)
         await fired_exactly(sandbox, fired, 1)
     assert fault.hits == 3
     assert not sandbox.counters.total("storage")
+
+
+@pytest.mark.parametrize("how", ["broken", "cancelled"])
+async def test_a_connection_that_ends_leaves_no_work_behind(sandbox, how):
+    class Breaking:
+        waits = asyncio.Event()
+
+        async def authenticate(self, *_):
+            if how == "broken":
+                self.waits.set()
+
+        async def receive(self):
+            await self.waits.wait()
+            raise ConnectionError("broken")
+
+    monitor = ConnectionMonitor(lambda: AmigoCloudHook(), WatchRegistry(), with_socket=True)
+    before = asyncio.all_tasks()
+    listening = asyncio.ensure_future(monitor._listen(Breaking()))
+    if how == "cancelled":
+        while not monitor._registry.watcher_added._waiters:
+            await asyncio.sleep(0.001)
+        listening.cancel()
+    with pytest.raises((ConnectionError, asyncio.CancelledError)):
+        await listening
+    assert asyncio.all_tasks() == before
 
 
 async def test_a_token_that_is_refused_for_a_while_costs_no_change(sandbox):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk.io import attach
+from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider.core.files.listing import Listing, find_files
 from airflow_provider.core.files.paths.folder import Folder
@@ -17,9 +18,14 @@ from airflow_provider.errors import InputError
 ROW = b'{"id": "a"}\n'
 
 
-@pytest.fixture(params=["local", "file", "s3"])
+@pytest.fixture(params=["local", "file", "s3", "memory"])
 def store(request: Any, tmp_path: Path) -> Any:
     """Return a function that writes files, and the URL of their folder."""
+    if request.param == "memory":  # It has real folders, as servers of SFTP have.
+        memory = MemoryFileSystem()
+        memory.store.clear()
+        attach("memory", fs=memory)
+        return lambda name, data=ROW: memory.pipe_file(f"/twin/in/{name}", data), "memory://twin/in/"
     if request.param == "s3":
         client = request.getfixturevalue("s3")
 
@@ -34,6 +40,11 @@ def store(request: Any, tmp_path: Path) -> Any:
         path.write_bytes(data)
 
     return write, f"{'file://' if request.param == 'file' else ''}{tmp_path}/in/"
+
+
+def has_versions(root: str) -> bool:
+    """Return whether storage tells of a file of the same size that it is another one."""
+    return not root.startswith("memory")
 
 
 def names(source: str, **more: Any) -> list[str]:
@@ -56,7 +67,7 @@ def test_a_folder_has_all_its_files_in_natural_order(store: Any) -> None:
     assert [file.name for file in found] == expected
     assert [file.path for file in found] == [root + name for name in expected]
     assert {file.bytes for file in found} == {len(ROW)}
-    assert all(file.etag for file in found)
+    assert all(file.etag for file in found) is has_versions(root)
     assert {file.format for file in found} == {"jsonl"}
 
 
@@ -152,17 +163,58 @@ def test_hidden_folders_are_found_by_a_pattern_that_names_them(store: Any) -> No
     assert names(f"{root}.o*/*.jsonl") == [".older/a.jsonl"]
 
 
+class Objects:
+    """Storage that lists its objects as they are, with those that stand for folders.
+
+    :param kinds: type by name.
+    """
+
+    def __init__(self, kinds: dict[str, str]) -> None:
+        self.listed = [{"type": kind, "size": 3, "name": name} for name, kind in kinds.items()]
+        self.asked: list[str] = []
+
+    def ls(self, place: str, *, detail: bool) -> list[dict[str, Any]]:
+        self.asked.append(place)
+        return self.listed
+
+    def find(self, place: str, *, detail: bool) -> dict[str, dict[str, Any]]:
+        return {one["name"]: one for one in self.ls(place, detail=detail)}
+
+    def info(self, place: str) -> dict[str, Any]:
+        return {**self.ls(place, detail=True)[0], "name": place}
+
+    def _strip_protocol(self, path: str) -> str:
+        return path
+
+    def invalidate_cache(self) -> None:
+        self.asked.append("anew")
+
+
+def folder_of(storage: Any, protocol: str) -> Folder:
+    attach(protocol, conn_id="own", fs=storage)
+    return Folder(f"{protocol}://own@twin/X/")
+
+
 def test_objects_that_stand_for_folders_are_no_files() -> None:
-    listed = {
-        "twin/in/": {"type": "file", "size": 0, "name": "twin/in/"},
-        "twin/in/a/": {"type": "file", "size": 0, "name": "twin/in/a/"},
-        "twin/in/a": {"type": "directory", "size": 0, "name": "twin/in/a"},
-        "twin/in/a/b.csv": {"type": "file", "size": 3, "name": "twin/in/a/b.csv"},
-    }
-    folder = Folder.__new__(Folder)
-    folder.storage = SimpleNamespace(find=lambda *_, detail: listed)
-    folder._root = "twin/in"
-    assert [(found.name, found.bytes) for found in folder._flat_files("")] == [("a/b.csv", 3)]
+    names = {"twin/X/": "file", "twin/X/aX/": "file", "twin/X/aX": "directory", "twin/X/aX/b.csv": "file"}
+    storage = Objects(names)
+    folder = folder_of(storage, "gs")
+    assert [(one.name, one.bytes) for one in folder.files()] == [("aX/b.csv", 3)]
+    assert [(one.name, one.bytes) for one in folder.files("aX/")] == [("aX/b.csv", 3)]
+    assert storage.asked == ["anew", "twin/X", "twin/X/aX"]
+
+
+def test_folders_of_one_level_are_known_by_their_type_with_and_without_a_slash() -> None:
+    kinds = {"/X": "file", "/X/aX/": "file", "/X/bX/": "directory", "/X/cX": "directory", "/X/d.X": "file"}
+    storage = Objects(kinds)
+    folder = folder_of(storage, "sftp")
+    found = [(one.name, one.is_folder) for one in folder.entries()]
+    assert found == [("bX", True), ("cX", True), ("d.X", False)]
+    assert [one.name for one in folder.entries("aX/")] == ["aX/X", "aX/bX", "aX/cX", "aX/d.X"]
+    for name in ("eX/", "eX", ""):
+        one = folder.info(name)
+        assert (one and (one.name, one.is_folder)) == (name, False)
+    assert storage.asked == ["anew", "/X", "/X/aX", "/X/eX", "/X/eX", "/X"]
 
 
 def test_a_file_is_no_folder_whatever_its_name(store: Any) -> None:
@@ -258,9 +310,11 @@ def test_a_changed_new_or_vanished_file_is_named(store: Any, s3: Any, tmp_path: 
     put("c.jsonl", ROW * 2)
     if root.startswith("s3"):
         s3.delete_object(Bucket="twin", Key="in/a.jsonl")
+    elif root.startswith("memory"):
+        MemoryFileSystem().rm_file("/twin/in/a.jsonl")
     else:
         (tmp_path / "in" / "a.jsonl").unlink()
-    lines = ["'a.jsonl' is not there any more", "'b.jsonl' has changed"]
+    lines = ["'a.jsonl' is not there any more", *(["'b.jsonl' has changed"] if has_versions(root) else [])]
     lines.append(f"'c.jsonl' has changed: {len(ROW)} bytes before, {2 * len(ROW)} now")
     assert listing.changes() == [*lines, "'d.jsonl' is new"]
     assert listing.changes(new=False) == lines

@@ -130,6 +130,23 @@ def test_the_columns_of_most_files_are_the_usual_ones(tmp_path: Path) -> None:
     assert problems(f"{tmp_path}/") == ["1.parquet: has the new column 'old', compared with 2.parquet"]
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_the_columns_are_told_once_before_the_first_row_and_other_files_are_not_read_on(
+    tmp_path: Path, kind: str
+) -> None:
+    for name, column in (("a", "n"), ("b", "n"), ("c", "m"), ("d", "n")):
+        row = {"id": f"{name}1", column: "1"}
+        if kind == "parquet":
+            table(tmp_path / "d=1" / f"{name}.parquet", [row])
+        else:
+            put(tmp_path, f"d=1/{name}.csv", f"{','.join(row)}\n{','.join(row.values())}\n")
+    told: list[Any] = []
+    with pytest.raises(InputError, match="^source .*d=1/c.*has no column 'n' and has the new column 'm'"):
+        for _, row in read_source(f"{tmp_path}/", "source", RowOptions(hive=True), on_columns=told.append):
+            told.append(row["id"])
+    assert told == [["id", "n", "d"], "a1", "b1", "d1"]
+
+
 def test_rows_of_json_have_the_fields_that_they_own(tmp_path: Path) -> None:
     put(tmp_path, "1.jsonl", '{"id": 1}\n')
     put(tmp_path, "2.jsonl", '{"id": 2, "floor": 3}\n')

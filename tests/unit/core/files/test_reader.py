@@ -83,6 +83,21 @@ def test_an_error_names_the_line_or_row(name: str, content: bytes, says: str, tm
         list(read_rows(str(tmp_path / name)))
 
 
+@pytest.mark.parametrize(
+    ("names", "twice"), [(["a", "b", "a"], "'a'"), (["b", "a", "b", "a", "c", "b"], "'a', 'b'")]
+)
+def test_columns_of_parquet_that_are_there_twice_are_named(
+    names: list[str], twice: str, tmp_path: Path
+) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table([[1]] * len(names), names=names), tmp_path / "x.parquet")
+    with pytest.raises(InputError) as caught:
+        list(read_rows(str(tmp_path / "x.parquet")))
+    assert f"has the columns {twice} more than once" in str(caught.value)
+
+
 @pytest.mark.parametrize("source", ["", "  ", 7, {"id": 1}, b"x", None])
 def test_a_source_that_is_neither_list_nor_path_is_refused(source: Any) -> None:
     with pytest.raises(InputError, match="source"):

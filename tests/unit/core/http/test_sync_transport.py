@@ -150,6 +150,14 @@ def test_netrc_and_cookies_do_not_change_what_is_sent(echo, connect, monkeypatch
     assert sent["authorization"] == "Bearer plain-token"
 
 
+def test_a_session_keeps_no_cookies(echo) -> None:
+    echo.faults.add("status", path="open/first", status=200, headers={"Set-Cookie": "a=b"}, body={})
+    with Session() as session:
+        opened = session.open("GET", f"{echo.url}/echo/open/first", {}, None, timeout=(9, 9), verify=True)
+        assert opened.headers["set-cookie"] == "a=b"
+        assert list(session.cookies) == []
+
+
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
 def test_requests_to_this_machine_use_no_proxy(name, send: Send, echo, connect, monkeypatch) -> None:
     for other in ("no_proxy", "NO_PROXY"):

@@ -84,8 +84,12 @@ def test_a_row_is_named_with_its_key_cut_short(row: int, key: object, name: str)
         ("External-ID", "; did you mean 'externalId'?"),
         ("nmae", "; did you mean 'name'?"),
         ("nam@en", "; did you mean 'name@en'?"),
+        ("e-x t_e.r:n/a+l*i?d", "; did you mean 'externalId'?"),
+        ("exteabcdef", ""),
+        ("@@@@@x", "; did you mean '@@@@@'?"),
+        ("-----x", ""),
         ("colour", ""),
     ],
 )
 def test_an_unknown_name_has_a_hint_at_the_nearest_known_one(name: str, hint: str) -> None:
-    assert nearest(name, ["externalId", "name", "name@en"]) == hint
+    assert nearest(name, ["externalId", "name", "name@en", "@@@@@"]) == hint

@@ -183,6 +183,9 @@ def test_numbers_without_end_are_refused_as_such() -> None:
     for value in ("9" * 5000, f"-{'9' * 5000}.0"):
         with pytest.raises(UnreadableValueError, match="^must be a whole number, not "):
             read_integer(value)
+    assert read_integer(f"5.{'0' * 398}") == 5
+    with pytest.raises(UnreadableValueError, match="must be a whole number"):
+        read_integer(f"5.{'0' * 399}")
     for value in ("9" * 5000, 10**400):
         with pytest.raises(UnreadableValueError, match="^must be a number, not "):
             read_number(value)

@@ -97,6 +97,9 @@ def test_a_missing_value_is_absent_in_lists_and_files_and_a_problem_in_sql(value
         (pd.Timestamp("2026-01-01"), "without a time zone"),
         (timedelta(1), "timedelta"),
         (pd.Timedelta(1), "Timedelta"),
+        (np.timedelta64(1, "D"), "is a numpy.timedelta64, which has no JSON form"),
+        (np.timedelta64(1, "ns"), "is a numpy.timedelta64, which has no JSON form"),
+        (np.array(np.timedelta64(1, "ns")), "which has no JSON form"),
         (pd.Interval(0, 1), "Interval"),
         ({1, 2}, "set"),
         (object(), "object"),
@@ -115,6 +118,18 @@ def test_a_missing_value_is_absent_in_lists_and_files_and_a_problem_in_sql(value
 def test_what_json_cannot_hold_is_refused_with_its_kind(value: object, why: str) -> None:
     with pytest.raises(UnreadableValueError, match=why):
         READER.read(value)
+
+
+@pytest.mark.parametrize("unit", ["ns", "us", "ms", "s"])
+def test_times_in_arrays_are_those_of_any_unit(unit: str) -> None:
+    utc = ValueReader(naive=UTC)
+    times = np.array(["2026-07-01T10:00", "NaT"], dtype=f"datetime64[{unit}]")
+    assert utc.read(times) == ["2026-07-01T10:00:00Z", None]
+    assert utc.read(times[:1].reshape(1, 1)) == [["2026-07-01T10:00:00Z"]]
+    assert utc.read(times[0]) == utc.read(np.array(times[0])) == "2026-07-01T10:00:00Z"
+    for wrong in (times[:1] - times[0], np.array(times[0] - times[0])):
+        with pytest.raises(UnreadableValueError, match="is a numpy.timedelta64, which has no JSON form"):
+            utc.read(wrong)
 
 
 def test_a_naive_time_is_read_where_its_zone_is_stated() -> None:

@@ -12,9 +12,12 @@ from airflow_provider.core.limits.address import (
     PROCESS,
     address_of,
     is_connection_id,
+    open_store,
+    place_of,
     read_address,
     secrets_of,
 )
+from airflow_provider.core.limits.machine import FOLDER_VARIABLE
 from airflow_provider.errors import InputError
 
 
@@ -88,6 +91,24 @@ def test_an_address_is_taken_as_it_is(text: str) -> None:
 def test_any_other_text_is_no_address(text: str) -> None:
     with pytest.raises(ValueError, match="redis"):
         read_address(text)
+
+
+def test_a_store_is_opened_once_for_each_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, "/srv/other")
+    addresses = ["", "/srv/budgets", "redis://host", PROCESS]
+    named = [place_of(one) for one in addresses]
+    # The environment names the folder of the machine, which takes the place of a Redis.
+    assert named == [(one, "" if one.startswith("/") else "/srv/other") for one in addresses]
+    stores = [open_store(one) for one in addresses]
+    assert [open_store(one) for one in addresses] == stores
+    monkeypatch.delenv(FOLDER_VARIABLE)
+    assert [place_of(one) for one in addresses] == [(one, "") for one in addresses]
+    assert [open_store(one) is store for one, store in zip(addresses, stores, strict=True)] == [
+        False,
+        True,
+        False,
+        True,
+    ]
 
 
 def test_an_id_of_a_connection_is_neither_a_folder_nor_a_url() -> None:

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -24,6 +25,7 @@ from airflow_provider.core.limits import address, fallback, machine
 from airflow_provider.core.limits.machine import MachineStore
 from airflow_provider.core.limits.plan import Rate, State
 from airflow_provider.core.limits.store import Record, Store, StoreUnusableError, WouldBlockError
+from tests.support.fake_clock import FakeClock
 
 RATE = Rate.per_second(10)
 KEY = "ab12" * 10
@@ -507,10 +509,23 @@ def in_child(prepare: Callable[[], None], folder: Path) -> str:
     return text
 
 
-def test_a_full_disk_leaves_the_processs_own_budget(tmp_path: Path) -> None:
-    logged = in_child(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)), tmp_path / "full")
+@pytest.mark.parametrize(("room", "says"), [(0, "(OSError: File too large)"), (20, "(no space is left)")])
+def test_a_full_disk_leaves_the_processs_own_budget(tmp_path: Path, room: int, says: str) -> None:
+    """The kernel writes the part of a record for which there is room."""
+    logged = in_child(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room)), tmp_path / "full")
     assert logged.count("cannot be used") == 1
-    assert "File too large" in logged
+    assert f"cannot be used {says};" in logged
+
+
+def test_a_record_of_which_a_part_is_written_is_an_unusable_store(store: MachineStore) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, before[1]))
+    try:
+        with pytest.raises(StoreUnusableError, match="^no space is left$"):
+            store.reserve(KEY, RATE, 60)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert waits(store, 10)[0] > 0, "a damaged record counts as a full window"
 
 
 @pytest.mark.parametrize("kind", ["folder", "parent"])
@@ -567,6 +582,26 @@ def test_an_unusable_store_is_tried_every_half_minute_only(
     store.reserve(KEY, RATE, 60)
     assert not folder.exists()
     monkeypatch.setattr(store._fallback, "_unusable_until", 0.0)
+    store.reserve(KEY, RATE, 60)
+    assert folder.exists()
+
+
+def test_a_store_is_in_use_again_from_the_moment_on_at_which_it_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, folder = FakeClock(), tmp_path / "budgets"
+    monkeypatch.setattr(fallback, "time", SimpleNamespace(monotonic=clock))
+    folder.write_bytes(b"in the way")
+    store = address.open_store(str(folder))
+    assert store.place == f"this machine ({folder})"
+    store.reserve(KEY, RATE, 60)
+    assert store.place == "this process"
+    folder.unlink()
+    clock.now += fallback.RECHECK_SECONDS - 0.001
+    store.reserve(KEY, RATE, 60)
+    assert (store.place, folder.exists()) == ("this process", False)
+    clock.now += 0.001
+    assert store.place == f"this machine ({folder})"
     store.reserve(KEY, RATE, 60)
     assert folder.exists()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider.core.limits import machine_semaphore
-from airflow_provider.core.limits.machine import MachineStore
+from airflow_provider.core.limits.machine import MachineStore, boot_id
 from airflow_provider.core.limits.machine_semaphore import MachineSemaphore
 from airflow_provider.core.limits.semaphore import Permit
 from airflow_provider.core.limits.store import StoreUnusableError
@@ -35,8 +35,9 @@ def test_a_permit_holds_a_place_and_no_longer_the_queue(semaphore: MachineSemaph
 def test_places_are_counted_by_their_files(semaphore: MachineSemaphore, tmp_path: Path) -> None:
     permits = [Permit(id=f"{number:016x}") for number in (7, 7)]
     assert [semaphore.try_enter(permit) for permit in permits] == [True, True]
-    names = sorted(path.name.split("-")[1] for path in (tmp_path / "permits").iterdir())
-    assert names == ["0", "1", "queue"]
+    names = sorted(path.name for path in (tmp_path / "permits").iterdir())
+    # Workers of two releases share these.
+    assert names == [f"{KEY}-{name}-{boot_id()}.permit" for name in ("0", "1", "queue")]
     assert not semaphore.try_enter(Permit())
 
 

@@ -25,6 +25,7 @@ from airflow_provider.core.limits.plan import (
 pytestmark = pytest.mark.slow  # numbers do not depend on versions
 
 RATES = st.one_of(st.floats(0.02, 40), st.sampled_from([0.5, 1.0, 1.67, 2.0, 10.0, 30.0]))
+LIMITS = st.builds(Rate.per_second, RATES, burst=st.integers(1, 12))
 STEPS = st.one_of(st.just(0), st.integers(0, 3 * SECOND), st.integers(0, 1000))
 
 
@@ -47,21 +48,20 @@ def test_a_fraction_is_not_rounded_down() -> None:
 
 @given(
     steps=st.lists(
-        st.tuples(STEPS, RATES, st.one_of(st.none(), st.floats(0, 20)), st.integers(0, LONGEST_WAIT)),
+        st.tuples(STEPS, LIMITS, st.one_of(st.none(), st.floats(0, 20)), st.integers(0, LONGEST_WAIT)),
         min_size=1,
         max_size=150,
     )
 )
 def test_never_one_more_than_the_rate_in_any_window(
-    steps: list[tuple[int, float, float | None, int]],
+    steps: list[tuple[int, Rate, float | None, int]],
 ) -> None:
     """Each reservation keeps its own rate, whatever rates the earlier ones had."""
     state, now, sent = State(), 10**15, []
-    for step, per_second, pause, longest in steps:
+    for step, rate, pause, longest in steps:
         now += step
         if pause is not None:
             state = paused(state, now, pause)
-        rate = Rate.per_second(per_second)
         found = plan(state, now, rate, longest)
         assert found.wait == found.slot - now <= max(longest, found.wait * (not found.taken))
         if not found.taken:
@@ -112,6 +112,16 @@ def test_a_lower_rate_ends_with_the_connection_that_had_it() -> None:
         assert found.wait == 0
         state = found.state
     assert plan(state, 0, fast).wait == fast.window
+
+
+@pytest.mark.parametrize("burst", [1, 2, 3, 10])
+def test_a_slow_rate_counts_all_requests_of_its_window(burst: int) -> None:
+    rate, state, now = Rate.per_second(burst / 40, burst), State(), 0
+    for _ in range(burst):
+        found = plan(state, now, rate)
+        assert found.wait == 0
+        state, now = found.state, now + 3 * SECOND
+    assert plan(state, now, rate).slot == rate.window == 42 * SECOND
 
 
 def test_a_wait_of_more_than_a_minute_takes_nothing() -> None:

@@ -28,6 +28,11 @@ from dev.redis_server import RedisServer, running
 RATE = Rate(10, 30 * SECOND)
 """A window that no pause of the machine outlasts."""
 
+RATES = [
+    *(Rate.per_second(rate) for rate in (0.03, 1, 1.67, 10, 30)),
+    *(Rate.per_second(rate, burst=2) for rate in (0.2, 1.5)),
+]
+
 KEY = "ab12" * 10
 OTHER = "cd34" * 10
 NAME = f"airflow-dt:{{budgets}}:{KEY}"
@@ -72,7 +77,7 @@ def test_redis_and_the_pure_planning_give_the_same_answers(
     for step in range(300):
         now += chance.choice([0, 0, 1, 1000, chance.randrange(3 * SECOND), -chance.randrange(SECOND)])
         key = chance.choice([KEY, OTHER])
-        rate = chance.choice([None, *(Rate.per_second(rate) for rate in (0.03, 1, 1.67, 10, 30))])
+        rate = chance.choice([None, *RATES])
         if step % 20 == 7:
             seconds = chance.choice([0.0, chance.uniform(0, 4), 1e9])
             store.pause(key, rate, seconds)

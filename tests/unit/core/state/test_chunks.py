@@ -23,6 +23,13 @@ def test_what_was_stored_is_read_in_its_order() -> None:
     assert store["options of marks_1_2"] == {"ttl": None}
 
 
+def test_a_value_may_have_no_chunk_and_as_many_as_are_allowed() -> None:
+    store = Store()
+    for chunks in ([], ["a"], ["b"] * MAX_CHUNKS):
+        told = write_chunks(store, "marks", 0, chunks)
+        assert list(read_chunks(store, "marks", told["turn"], told["chunks"])) == chunks
+
+
 def test_the_other_turn_keeps_what_the_run_started_from() -> None:
     store = Store()
     write_chunks(store, "marks", 0, ["before"])

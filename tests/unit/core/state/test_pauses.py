@@ -7,6 +7,7 @@ import logging
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -76,6 +77,7 @@ def test_a_paused_attempt_that_is_still_wanted_finishes(tmp_path: Path) -> None:
     with paused_writer(path, rest=0.5) as process:
         wait_for_line(process, "finished")
         assert path.read_bytes() == b"of the paused attempt"
+        assert process.wait(30) == 0, "the thread that notices pauses ends with its process"
 
 
 @pytest.fixture
@@ -101,6 +103,20 @@ def test_each_thread_waits_and_the_log_says_it_once(
     assert clock.slept == [pauses.REST_SECONDS]
     assert [PAUSE in message.lower() for message in caplog.messages] == [True]
     assert "40 s" in caplog.text
+
+
+def test_the_rest_after_a_pause_is_waited_for_and_no_more(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "sleep", clock.sleep)
+    for passed, slept in ((0.0, [15.0]), (5.0, [10.0]), (14.995, [0.01]), (15.0, []), (20.0, [])):
+        task = TaskPauses()
+        clock.now += 40
+        assert task.within(60) == 40
+        task._beat_at = clock.now = clock.now + passed
+        clock.slept.clear()
+        task.rest(logging.getLogger(__name__))
+        assert clock.slept == pytest.approx(slept)
 
 
 async def test_a_loop_notices_its_pause_before_its_next_beat(clock: FakeClock) -> None:
@@ -180,7 +196,10 @@ def test_a_thread_notices_a_pause_without_being_asked(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pauses, "BEAT_SECONDS", 0.001)
+    before = {*threading.enumerate()}
     task = TaskPauses()
+    (beating,) = {*threading.enumerate()} - before
+    assert beating.daemon, "no process waits for its end"
     clock.now += pauses.LONG_TASK_SECONDS + 1
     until(lambda: task._ended_at == clock.now, seconds=30)
     assert task._length == pauses.LONG_TASK_SECONDS + 1

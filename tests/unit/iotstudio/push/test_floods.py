@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import random
 from collections.abc import AsyncGenerator, Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -182,6 +184,21 @@ async def test_an_inbox_that_is_always_full_polls_with_pauses(
         await asyncio.sleep(0)
     made = watched.polls[1:]
     assert all(later - earlier > 0.009 for earlier, later in pairwise(made))
+
+
+async def test_the_pauses_between_floods_grow_and_begin_anew_after_a_poll_without_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(random, "uniform", lambda least, most: most)
+    monkeypatch.setattr(watch, "_now", lambda: 1000.0)
+    monkeypatch.setattr(watch, "FLOOD_SECONDS", 2.0)
+    monkeypatch.setattr(watch, "OFFLINE_SECONDS", 10.0)
+    made = Watched().watch
+    for floods in ([2.0, 4.0, 8.0, 10.0, 10.0], [2.0, 4.0], [2.0]):
+        for pause in floods:
+            made._is_flood = True
+            assert await made._after_poll(Watched()) == 1000.0 + pause  # type: ignore[arg-type]
+        assert await made._after_poll(Watched()) == -math.inf  # type: ignore[arg-type]
 
 
 async def test_after_a_flood_a_new_connection_is_polled_for_at_once(

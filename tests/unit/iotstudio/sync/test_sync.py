@@ -455,6 +455,20 @@ def test_a_plan_is_written_reviewed_and_applied_exactly(
     assert titles(service) == ["<b>New</b>", "Pump"]
 
 
+def test_a_plan_has_creations_then_updates_then_deletions_each_in_their_order(
+    service: IoTStudioService, fleet: list[str], tmp_path: Path
+) -> None:
+    old = [service.space.things[uid].title for uid in fleet[:2]]
+    names = [old[1], "Pump 2", old[0], "Pump 1"]
+    rows = [{"title": title, "description": "new"} for title in names]
+    path = tmp_path / "plan.json"
+    given: dict[str, Any] = {"missing": "delete", "max_deletes": 9, "max_delete_ratio": 1}
+    sync(rows, mode="plan", plan_output=str(path), match_on="title", **given)
+    changes = [(one["operation"], one["key"]) for one in json.loads(path.read_text())["changes"]]
+    assert changes[:4] == [("create", "Pump 2"), ("create", "Pump 1"), ("update", old[1]), ("update", old[0])]
+    assert [operation for operation, _ in changes[4:]] == ["delete"] * 8
+
+
 def test_a_plan_of_many_files_names_rows_by_file_and_is_applied(
     service: IoTStudioService, fleet: list[str], tmp_path: Path
 ) -> None:
@@ -528,17 +542,21 @@ def test_the_path_that_an_applied_plan_returns_has_it(
     [
         ({"uid": None}, "a Thing has no uid that is a text"),
         ({"uid": 5}, "a Thing has no uid that is a text"),
-        ({"categories": "Sensors"}, "categories are 'Sensors'"),
-        ({"categories": [{"name": "Sensors"}]}, "categories are"),
-        ({"model": "Pump"}, "model is 'Pump'"),
+        ({"categories": "Sensors"}, "categories are 'Sensors', not a list of names"),
+        ({"categories": [{"name": "Sensors"}]}, "categories are [{'name': 'Sensors'}], not a list of names"),
+        ({"model": "Pump"}, "model is 'Pump', not an object"),
     ],
 )
 def test_things_in_another_form_are_named(
     fleet: list[str], sandbox: Sandbox, hook: IoTStudioHook, change: dict[str, Any], wanted: str
 ) -> None:
-    _answer(sandbox, "GET", {"data": [{**hook.get_thing(fleet[0]), **change}], "paging": {}})
-    with pytest.raises(ServerError, match=wanted):
+    first, thing = (hook.get_thing(uid) for uid in fleet[:2])
+    _answer(sandbox, "GET", {"data": [{**first, "categories": None}, {**thing, **change}], "paging": {}})
+    with pytest.raises(ServerError) as caught:
         sync([{"title": "a", "categories": ["Sensors"]}], match_on="title")
+    assert wanted in str(caught.value)
+    named = f"has one ({thing['uid']!r}, {thing['title']!r}) whose "
+    assert (named in str(caught.value)) is ("uid" not in change)
 
 
 def test_a_thing_that_is_listed_twice_is_one(fleet: list[str], sandbox: Sandbox, hook: IoTStudioHook) -> None:

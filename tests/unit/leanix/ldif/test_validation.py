@@ -41,6 +41,14 @@ def test_a_hundred_thousand_items_take_some_bytes_each() -> None:
     assert sys.getsizeof(seen._slots) < 24 * 100_000
 
 
+@pytest.mark.parametrize("step", [2, 4, 1024])
+def test_hashes_that_meet_find_a_free_place_of_any_number(step: int) -> None:
+    """A number is its own hash: those of one step would fill a part of the places only."""
+    seen = HashSet()
+    assert all(seen.add(step * number + 1) for number in range(2000))
+    assert not any(seen.add(step * number + 1) for number in range(2000))
+
+
 def test_the_set_grows_when_three_quarters_are_used_and_knows_the_hash_zero() -> None:
     seen = HashSet()
     assert [seen.add(number) for number in (0, 0, 1, 1, 1024, 1024, 2048)] == [

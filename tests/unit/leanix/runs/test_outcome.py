@@ -37,6 +37,17 @@ def test_a_warning_is_one_line_without_control_characters() -> None:
     assert len(line) == 300
 
 
+def test_an_outcome_of_which_nothing_more_is_known_has_no_errors() -> None:
+    assert RunOutcome("r", "FINISHED") == RunOutcome("r", "FINISHED", None, 0, 0, [])
+    assert RunOutcome("r", "FINISHED").summary() == {
+        "run_id": "r",
+        "status": "FINISHED",
+        "processed": None,
+        "errors": 0,
+        "warnings": 0,
+    }
+
+
 @pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
 def test_unknown_warnings_are_said_and_fail_under_the_strictest_rule(
     leanix: Any,

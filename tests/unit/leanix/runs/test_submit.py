@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider.core.state.submission import Submission
-from airflow_provider.errors import NotFoundError, ProviderError, RunFailedError
+from airflow_provider.errors import NotFoundError, ProviderError, RequestRejectedError, RunFailedError
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.operators import LeanIXRunOperator, LeanIXStartRunOperator
 from airflow_provider.leanix.runs import submit
@@ -318,6 +318,28 @@ def test_users_text_stays_in_front_of_the_marker_within_500_characters() -> None
     assert len(long) == 500
     assert long.startswith("xxx")
     assert long.endswith(f"… {marker}")
+
+
+@pytest.mark.parametrize(
+    ("status", "generation", "then"),
+    [("FINISHED", 3, 3), ("IN_PROGRESS", 0, 0), ("CREATED", 1, 1), ("FAILED", 3, 4), ("STOPPED", 0, 1)],
+)
+def test_a_run_that_is_found_by_its_marker_decides_the_next_marker(
+    status: str, generation: int, then: int
+) -> None:
+    submission = TaskRunner().submission()
+    request = submission.marker.rpartition(".")[0]
+    rows = [{"id": "r", "status": status, "description": f"Nightly {request}.{generation}"}]
+    hook: Any = SimpleNamespace(list_runs=lambda: rows)
+    found = submit._find_run_by_marker(hook, submission)
+    assert found == (None if status in ("FAILED", "STOPPED") else ("r", status))
+    assert submission.marker == f"{request}.{then}"
+
+
+def test_a_run_that_the_service_does_not_start_is_an_error(leanix: Any, sandbox: Any) -> None:
+    sandbox.faults.add("status", status=400, path="/start$", body={"errors": ["not today"]}, times=None)
+    with pytest.raises(RequestRejectedError, match=r"does not start run \S+, which is CREATED"):
+        TaskRunner().run(run_operator())
 
 
 def test_started_run_with_the_latest_marker_is_selected() -> None:

@@ -19,6 +19,9 @@ def rules(**members: Any) -> list[dict[str, Any]]:
         ({"name": "Room"}, {"name": " Room\u00a0"}, {}),
         ({"name": "hall"}, {"name": "Room"}, {"name": ["Room", "hall"]}),
         ({"key": "a"}, {"key": None}, {"key": [None, "a"]}),
+        ({"key": "a"}, {"key": " a"}, {}),
+        ({"key": "b"}, {"key": " a"}, {"key": [" a", "b"]}),
+        ({"icon": "a"}, {"icon": " a"}, {"icon": [" a", "a"]}),
         ({"name": {"en": "Room", "DA": "Rum"}}, {"name": {"EN": "Room", "da": "Rum"}}, {}),
         ({"name": {"en": "Hall"}}, {"name": {"EN": "Room"}}, {"name.en": ["Room", "Hall"]}),
         ({"name": {"en": ""}}, {"name": None}, {}),
@@ -66,6 +69,7 @@ def test_differences_are_those_of_the_fields_that_the_row_owns(
     [
         ({"name": "Room"}, {"name": "Room ", "icon": "i"}, {"name": "Room ", "icon": "i"}),
         ({"name": "hall"}, {"name": "Room"}, {"name": "hall"}),
+        ({"key": "a"}, {"key": " a"}, {"key": " a"}),
         (
             {"name": {"en": "Hall", "fr": "Salle"}},
             {"name": {"EN": "Room", "da": "Rum"}},

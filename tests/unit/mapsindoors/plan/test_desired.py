@@ -305,6 +305,29 @@ def test_a_row_that_names_its_parent_has_no_parent_from_the_defaults(
     assert Defaults({"parentId": "default"}).under(item, references).get("parentId") == parent
 
 
+@pytest.mark.parametrize(
+    ("item", "references", "found"),
+    [
+        ({}, {}, {"parentFloor": "0", "parentBuilding": "BLD-A"}),
+        (
+            {"name": "x"},
+            {"displayType": "Desk"},
+            {"parentFloor": "0", "parentBuilding": "BLD-A", "displayType": "Desk"},
+        ),
+        ({"parentId": "own"}, {}, {}),
+        ({"parentId": "own"}, {"displayType": "Desk"}, {"displayType": "Desk"}),
+        ({}, {"parentFloor": "1"}, {"parentFloor": "1"}),
+        ({"parentBuilding": "own"}, {}, {}),
+    ],
+)
+def test_a_row_that_names_its_parent_has_no_reference_of_the_defaults(
+    item: dict[str, Any], references: dict[str, str], found: dict[str, str]
+) -> None:
+    defaults = Defaults({}, {"parentFloor": "0", "parentBuilding": "BLD-A"})
+    assert defaults.references_under(item, references) == found
+    assert Defaults().references_under(item, references) == references
+
+
 @pytest.mark.parametrize(("key", "kind"), [("NORDHOJ", "venue"), ("BLD-A", "building"), ("A-0", "floor")])
 def test_only_rooms_areas_and_places_have_categories(
     unlimited_service: MapsIndoorsService, sandbox: Sandbox, key: str, kind: str

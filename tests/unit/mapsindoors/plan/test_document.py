@@ -46,6 +46,12 @@ PLANS = st.builds(
 )
 
 
+def test_a_document_has_a_member_a_line_so_that_two_plans_can_be_compared() -> None:
+    change = Change("update", "A-1", "room", fields={"name@en": ["Kök", "Køkken"]})
+    document = Plan("d", "externalId", {}, "f", changes=[change]).to_json()
+    assert document.decode() == json.dumps(json.loads(document), indent=1, ensure_ascii=False)
+
+
 @settings(max_examples=examples(25))
 @given(plan=PLANS)
 def test_a_plan_is_the_same_after_it_was_written_and_read(plan: Plan) -> None:

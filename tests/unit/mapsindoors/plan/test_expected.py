@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from airflow_provider.errors import InputError
-from airflow_provider.mapsindoors.plan.expected import has_names, read_expected
+from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
+from airflow_provider.mapsindoors.plan.expected import has_names, read_expected, resolve_expected
+from airflow_provider.sandbox.server import Sandbox
 
 ID = "a" * 24
 
@@ -47,3 +49,38 @@ def test_an_object_is_expected_by_its_key_or_by_values() -> None:
 )
 def test_names_of_types_and_categories_are_looked_up(row: dict[str, Any], names: bool) -> None:
     assert has_names(read_expected([{"externalId": "1", **row}], "externalId")) is names
+
+
+@pytest.mark.parametrize(
+    ("row", "asked"),
+    [
+        ({"status": 1}, []),
+        ({"displayType": "Workspace"}, ["displaytypes"]),
+        ({"categories": ["WORK"]}, ["categories"]),
+        ({"name@en": "x"}, ["dataset"]),
+    ],
+)
+def test_names_are_those_of_the_solution_which_is_asked_for_what_is_named(
+    hook: MapsIndoorsHook, sandbox: Sandbox, row: dict[str, Any], asked: list[str]
+) -> None:
+    (read,) = rows = read_expected([{"externalId": "1", **row}], "externalId")
+    resolve_expected(hook, rows, "externalId")
+    lists = [route.rpartition("/")[2] for route in sandbox.counters.requests if " GET " in route]
+    assert lists == asked
+    assert not has_names([read])
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ({"displayType": "Nowhere"}, "Nowhere"),
+        ({"categories": ["NOWHERE"]}, "NOWHERE"),
+        ({"name@xx": "x"}, "xx"),
+    ],
+)
+def test_a_name_that_the_solution_does_not_have_is_refused(
+    hook: MapsIndoorsHook, row: dict[str, Any], problem: str
+) -> None:
+    rows = read_expected([{"externalId": "1", **row}, {"externalId": "2", "status": 1}], "externalId")
+    with pytest.raises(InputError, match=problem):
+        resolve_expected(hook, rows, "externalId")

@@ -288,6 +288,14 @@ def test_new_objects_and_updates_take_columns_of_details(service: MapsIndoorsSer
     assert [one["key"] for one in stored(service)] == ["mail", "phone"]
 
 
+def test_empty_columns_of_details_add_nothing_to_a_new_object(service: MapsIndoorsService) -> None:
+    row = desk("D-1", **{"detail.mail": "", "detail.phone": "123", "detail.hours.monday": None})
+    assert sync([row])["create"] == 1
+    made = by_external_id(service)["D-1"]["additionalDetails"]
+    assert made == [{"key": "phone", "detailType": "phone", "value": "123"}]
+    assert sync([row])["unchanged"] == 1
+
+
 def test_a_restore_removes_what_was_added_to_a_detail(service: MapsIndoorsService, tmp_path: Path) -> None:
     plain = {"key": "mail", "detailType": "email", "value": "a@example.org"}
     store(service, plain)
