@@ -17,7 +17,7 @@ from airflow_provider.core.connection import Settings
 from airflow_provider.core.http.auth import Credential
 from airflow_provider.core.http.call import Call, pairs
 from airflow_provider.core.http.rate_limit import Budget
-from airflow_provider.core.http.reply import NoResponse, Reply
+from airflow_provider.core.http.reply import NoResponse, Reply, has_plain_title
 from airflow_provider.core.http.reply import read_error as default_read_error
 from airflow_provider.core.http.retry import Outcome, OutcomeKind, RetryLimits, classify
 from airflow_provider.core.redaction import Redactor, redact_http_logs, redact_token, without_query
@@ -187,11 +187,13 @@ class Endpoint:
     def _read_token_error(self, reply: Reply) -> tuple[str, str]:
         """Read an error of a request for a token: any text of its reply may be one.
 
-        Only fields of an error and the title of a page are quoted.
+        Only fields of an error are quoted, and a page's title if it consists of plain words.
         """
         try:
             is_quotable = isinstance(reply.json(), Mapping)
         except ValueError:
+            if reply.is_page and not has_plain_title(reply.text):
+                return "", "an HTML page"
             is_quotable = reply.is_page
         return self._read_error(reply) if is_quotable else ("", "")
 

@@ -246,6 +246,7 @@ _MAX_MESSAGE = 500
 _TITLE = r"(?i)<title[^<>]*>([^<]*)"
 _TAGS = r"<[^<>]+>"
 
+_PLAIN_TITLE = r"(?:[\w.,:;!()-]{1,20}(?: |$))*"
 _MAX_TITLE = 100
 """Maximum characters of a page's title."""
 
@@ -283,6 +284,11 @@ def page_title(text: str) -> str:
     """Return the title of a web page, on one line; empty when it has none."""
     title = re.search(_TITLE, text)
     return truncate(title.group(1), _MAX_TITLE) if title else ""
+
+
+def has_plain_title(text: str) -> bool:
+    """Return whether the title of a web page consists of words as people write them: no token is one."""
+    return re.fullmatch(_PLAIN_TITLE, page_title(text)) is not None
 
 
 def _from_text(text: str) -> str:

@@ -116,6 +116,23 @@ def test_nothing_is_quoted_of_a_refused_token_request_but_an_object_or_a_page(
     assert "denied" in endpoint._read_token_error(Reply(400, {}, b'{"error": "denied"}'))
 
 
+@pytest.mark.parametrize(
+    ("title", "quoted"),
+    [
+        ("502 Bad Gateway", ": 502 Bad Gateway"),
+        ("Access Denied (ERR_ACCESS_DENIED)", ": Access Denied (ERR_ACCESS_DENIED)"),
+        ('n": "tok/1", "expires_in": 3600', ""),
+        ("tok/fuzz+&%=0x", ""),
+        ("Denied eyJhbGciOiJIUzI1NiIsInR5cCI", ""),
+    ],
+)
+def test_the_title_of_a_page_that_refuses_a_token_is_quoted_if_it_is_plain_words(
+    endpoint: Endpoint, title: str, quoted: str
+) -> None:
+    body = f"<html><title>{title}</title></html>".encode()
+    assert endpoint._read_token_error(Reply(403, {}, body)) == ("", f"an HTML page{quoted}")
+
+
 def test_a_token_is_renewed_for_an_error_of_the_service_only(endpoint: Endpoint) -> None:
     refused = Outcome(OutcomeKind.TOKEN_EXPIRED, error=errors.AuthenticationError(401))
     lost = Outcome(OutcomeKind.TRANSIENT, error=errors.TransportError("x"))
