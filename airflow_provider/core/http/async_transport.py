@@ -84,10 +84,20 @@ class SharedClients:
                 yield chosen
             finally:
                 chosen.requests -= 1
-                if not chosen.requests and (
-                    self._is_closed or chosen.is_retired or chosen not in self.clients[:1]
-                ):
-                    await chosen.retire()
+                for one in self._unused(chosen):
+                    await one.retire()
+
+    def _unused(self, released: SharedClient) -> list[SharedClient]:
+        """Return the clients to close after a request.
+
+        While others wait for a place none is closed: the next one would open as many connections again.
+
+        :param released: the client of the request.
+        """
+        unused = [] if self._places.locked() else [one for one in self.clients[1:] if not one.requests]
+        if not released.requests and (self._is_closed or released.is_retired) and released not in unused:
+            unused.append(released)
+        return unused
 
     async def aclose(self) -> None:
         """Close all clients, each with the end of its last request: other tasks may be waiting for it."""

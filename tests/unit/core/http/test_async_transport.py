@@ -175,3 +175,31 @@ def caused(error: Exception, cause: Exception) -> Exception:
 )
 def test_a_missing_response_is_classified_by_its_cause(error: Exception, expected: tuple[Any, ...]) -> None:
     assert tuple(async_transport._no_response(error)) == expected
+
+
+async def test_a_further_client_is_closed_with_its_last_request_but_not_while_others_wait_for_a_place() -> (
+    None
+):
+    made: list[httpx.AsyncClient] = []
+
+    def make() -> httpx.AsyncClient:
+        made.append(httpx.AsyncClient())
+        return made[-1]
+
+    shared = async_transport.SharedClients(make)
+    places = [shared.client() for _ in range(async_transport.MAX_REQUESTS)]
+    held = [await place.__aenter__() for place in places]
+    last = held[-1]
+    waiting = [shared.client() for _ in range(10)]
+    entering = [asyncio.create_task(place.__aenter__()) for place in waiting]
+    await asyncio.sleep(0)
+    for place, client in zip(places, held, strict=True):
+        if client is last:
+            await place.__aexit__(None, None, None)
+    assert {await task for task in entering} == {last}
+    assert len(made) == 10
+    for place in [place for place, client in zip(places, held, strict=True) if client is not last] + waiting:
+        await place.__aexit__(None, None, None)
+    assert [client.is_closed for client in made] == [False, *[True] * 9]
+    await shared.aclose()
+    assert made[0].is_closed
