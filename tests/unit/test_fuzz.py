@@ -23,6 +23,7 @@ from tests.fuzz.target import SECRET, FaultError, Target, texts_of
 from tests.fuzz.targets import TARGETS
 from tests.fuzz.task_recordings import label_of, rows, task_recordings, watcher_label
 from tests.support.every_watcher import WATCHERS
+from tests.support.hypothesis_sizes import examples
 from tests.support.task_runner import TaskRunner
 from tests.unit.test_twins import TESTED_ELSEWHERE, senders
 
@@ -56,7 +57,7 @@ def subclasses(*kinds: type[Exception]) -> Iterator[type[Exception]]:
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
 def test_changed_inputs_raise_nothing_but_errors_of_the_provider(target: Target) -> None:
     inputs = [*target.examples(), *target.seeds().values()]
-    count = MUTATIONS * (4 if target.holds_secrets else 1)
+    count = examples(MUTATIONS * (4 if target.holds_secrets else 1))
     checked = 0
     for number in range(count):
         data = inputs[number * len(inputs) // count]
