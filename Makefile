@@ -97,7 +97,8 @@ contract: $(READY)
 	$(GIVE_WAY) $(BIN)/pytest --timeout 600 tests/contract
 
 # Each test on the newest pair of versions; on the oldest one those that may depend on versions, by what they use.
-# Beside the pages fewer processes do, each of which collects all tests.
+# Beside another lane fewer processes do, each of which collects all tests.
+newest: TESTS := -n 3 --dist worksteal
 floor: TESTS := -n 2 --dist worksteal
 newest floor: export HYPOTHESIS_PROFILE ?= short
 newest: $(COMPILED)

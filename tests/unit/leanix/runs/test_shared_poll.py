@@ -279,9 +279,11 @@ async def test_the_list_is_read_ever_more_rarely_and_a_new_waiter_is_noticed_wit
 
     async def sleep(seconds: float) -> None:
         nonlocal now
-        steps.append(seconds)
-        now += seconds
-        await real(0)
+        is_own = asyncio.get_running_loop() is loop  # and not that of a sandbox, in its thread
+        if is_own:
+            steps.append(seconds)
+            now += seconds
+        await real(0 if is_own else seconds)
 
     async def load() -> StandInHook:
         polls.append(now)
