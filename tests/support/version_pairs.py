@@ -65,11 +65,11 @@ def _reason(item: pytest.Item, is_first_case: bool, is_first_test: bool) -> str:
     imports_airflow = _imports_airflow(item.path)
     if imports_airflow and item.path.parent == UNIT:
         return ""
-    imports_airflow = imports_airflow and uses_airflow(item.path, _member(item))
+    is_user = imports_airflow and uses_airflow(item.path, _member(item))
     fixtures: dict[str, Sequence[pytest.FixtureDef[object]]] = getattr(
         getattr(item, "_fixtureinfo", None), "name2fixturedefs", {}
     )
-    if not (imports_airflow or airflow_fixtures() & fixtures.keys()):
+    if not (is_user or airflow_fixtures() & fixtures.keys()):
         homes = {Path(found.func.__code__.co_filename) for several in fixtures.values() for found in several}
         conftests = {path for path in homes if path.name == "conftest.py" and path != ROOT_CONFTEST}
         if not any(may_depend(path) for path in (item.path, *conftests)):

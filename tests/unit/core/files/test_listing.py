@@ -187,7 +187,7 @@ class Objects:
         return path
 
     def invalidate_cache(self) -> None:
-        self.asked.append("anew")
+        self.asked.append("invalidate_cache")
 
 
 def folder_of(storage: Any, protocol: str) -> Folder:
@@ -201,7 +201,7 @@ def test_objects_that_stand_for_folders_are_no_files() -> None:
     folder = folder_of(storage, "gs")
     assert [(one.name, one.bytes) for one in folder.files()] == [("aX/b.csv", 3)]
     assert [(one.name, one.bytes) for one in folder.files("aX/")] == [("aX/b.csv", 3)]
-    assert storage.asked == ["anew", "twin/X", "twin/X/aX"]
+    assert storage.asked == ["invalidate_cache", "twin/X", "twin/X/aX"]
 
 
 def test_folders_of_one_level_are_known_by_their_type_with_and_without_a_slash() -> None:
@@ -214,7 +214,7 @@ def test_folders_of_one_level_are_known_by_their_type_with_and_without_a_slash()
     for name in ("eX/", "eX", ""):
         one = folder.info(name)
         assert (one and (one.name, one.is_folder)) == (name, False)
-    assert storage.asked == ["anew", "/X", "/X/aX", "/X/eX", "/X/eX", "/X"]
+    assert storage.asked == ["invalidate_cache", "/X", "/X/aX", "/X/eX", "/X/eX", "/X"]
 
 
 def test_a_file_is_no_folder_whatever_its_name(store: Any) -> None:
