@@ -104,6 +104,7 @@ class Sandbox:
         self._sockets: list[socket.socket] = []
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._failure: BaseException | None = None
 
     def __getattr__(self, name: str) -> Any:
         services = self.__dict__.get("services", {})
@@ -161,11 +162,11 @@ class Sandbox:
         """Reset all connections and stop the server."""
         if self._thread is None:
             return
+        thread, self._thread = self._thread, None
         try:
             self._on_loop(self._connections.reset_all)
             self._server.should_exit = True
-            self._thread.join(STOP_SECONDS)
-            self._thread = None
+            thread.join(STOP_SECONDS)
         finally:
             self.close_services()
 
@@ -259,7 +260,12 @@ class Sandbox:
         self.loaded = [(name, read_load(self.services, name, given).run()) for name, given in self._loads]
 
     def _on_loop(self, work: Callable[[], None], seconds: float = STOP_SECONDS) -> None:
-        """Run a function on the event loop, so that it does not interleave with a request."""
+        """Run a function on the event loop, so that it does not interleave with a request.
+
+        :raises RuntimeError: when the server has ended by itself; its cause is that of the end.
+        """
+        if self._failure is not None:
+            raise RuntimeError("the sandbox's server has ended") from self._failure
         if self._loop is None or threading.current_thread() is self._thread:
             work()
             return
@@ -293,20 +299,20 @@ class Sandbox:
         logging.getLogger("uvicorn.access").disabled = True
         ready = threading.Event()
         self._server = self._new_server(config, ready)
-        failure: list[BaseException] = []
+        self._failure = None
 
         def run() -> None:
             try:
                 asyncio.run(self._main())
             except BaseException as error:
-                failure.append(error)
+                self._failure = error
             finally:
                 ready.set()
 
         self._thread = threading.Thread(target=run, name="sandbox", daemon=True)
         self._thread.start()
-        if not ready.wait(START_SECONDS) or failure:
-            raise RuntimeError("the sandbox did not start") from (failure[0] if failure else None)
+        if not ready.wait(START_SECONDS) or self._failure:
+            raise RuntimeError("the sandbox did not start") from self._failure
 
     def _new_server(self, config: uvicorn.Config, ready: threading.Event) -> ReadyServer:
         return ReadyServer(config, ready)

@@ -226,6 +226,21 @@ def test_stopping_closes_both_ports() -> None:
             socket.create_connection(("127.0.0.1", port), timeout=1)
 
 
+def test_a_server_that_has_ended_by_itself_is_a_clear_error_with_its_cause() -> None:
+    def end() -> None:
+        raise SystemExit("enough")
+
+    sandbox = Sandbox(kinds=[EchoService]).start()
+    with pytest.raises(SystemExit):
+        sandbox.around.on_loop(end)
+    sandbox.join()
+    for use in (sandbox.reset, sandbox.cut_connections, sandbox.stop):
+        with pytest.raises(RuntimeError, match="the sandbox's server has ended") as caught:
+            use()
+        assert isinstance(caught.value.__cause__, SystemExit)
+    sandbox.stop()
+
+
 def test_the_command_prints_connections_and_ends_cleanly_on_sigterm() -> None:
     with command("--port", "0") as process:
         assert process.stdout is not None
