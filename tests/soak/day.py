@@ -200,10 +200,10 @@ class Day:
         self._sample()
         last = latest(self.samples)
         memory = ", ".join(f"{name} {sample.memory >> 20}" for name, sample in last.items())
-        fired = self.fired()
+        fired, due = self.fired(), self.model.events  # those of runs of LeanIX are added at the end
         self.say(
             f"{(now - self.began) / 60:4.0f} min  {len(self.model.nights)} nights; {self.chain.state};"
-            f" {sum(fired.values())} events of {sum(self.model.events.values())};"
+            f" {sum(fired.get(event, 0) for event in due)} events of {sum(due.values())};"
             f" {sum(self.disturber.done.values())} disturbances; MB: {memory}"
         )
 
