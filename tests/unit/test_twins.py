@@ -97,6 +97,7 @@ def test_each_method_that_sends_has_a_twin_with_the_same_arguments(kind: type[Ap
         method, twin = getattr(kind, name), getattr(kind, f"a{name}")
         assert inspect.signature(method).parameters == inspect.signature(twin).parameters, name
         assert twin.__doc__, name
+        assert twin.__qualname__.endswith(f".a{name}"), twin.__qualname__
         if name != "get_cursor":
             assert inspect.iscoroutinefunction(twin) or inspect.isasyncgenfunction(twin), name
         assert not inspect.iscoroutinefunction(method), name

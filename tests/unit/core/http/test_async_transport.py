@@ -116,6 +116,7 @@ async def test_a_cancelled_exchange_that_does_not_end_frees_its_place_and_its_cl
     (first,) = shared.clients
     await cancel_when_received(echo, hook, READ, 1)
     await asyncio.gather(*async_transport._left_behind)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
     assert first.client.is_closed
     assert await hook.asend(READ)
     assert first not in shared.clients

@@ -10,6 +10,7 @@ import pytest
 from airflow_provider.core import redaction
 from airflow_provider.core.http import auth
 from airflow_provider.core.http.auth import (
+    Credential,
     MintedToken,
     QueryToken,
     Token,
@@ -20,6 +21,7 @@ from airflow_provider.core.http.auth import (
 )
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.http.reply import Reply
+from airflow_provider.core.tokens.record import IssuedToken
 from airflow_provider.errors import (
     ApiError,
     AuthenticationError,
@@ -55,6 +57,36 @@ def test_a_token_is_renewed_60_seconds_early_or_after_nine_tenths_of_a_short_lif
     assert len(issued) == 1
     now[0] += 0.02
     assert credential.token(credential.issue, "r") == "token-1"
+
+
+def test_a_token_lasts_as_long_as_its_service_says() -> None:
+    assert read_token(Reply(200, {}, b'{"access_token": "t", "expires_in": 120}')) == Token("t", 120.0)
+    assert read_token(Reply(200, {}, b'{"access_token": "t", "expires_in": "90"}')) == Token("t", 90.0)
+
+
+async def test_requests_without_a_credential_have_no_token() -> None:
+    def no_request(call: Call[Token]) -> Any:
+        raise AssertionError("a token was requested")
+
+    assert (Credential().token(no_request, "r"), await Credential().atoken(no_request, "r")) == ("", "")
+
+
+def test_a_token_is_from_the_store_until_another_one_has_replaced_it(now: list[float]) -> None:
+    slot = auth._Slot()
+    slot.keep(IssuedToken("first", 0.0, 90.0, is_from_store=True))
+    assert slot.is_from_store("first")
+    assert not slot.is_from_store("other")
+    slot.keep(IssuedToken("second", 0.0, 90.0))
+    assert not slot.is_from_store("first")
+    assert not slot.is_from_store("second")
+
+
+def test_hooks_that_share_tokens_with_processes_and_others_keep_theirs_apart(now: list[float]) -> None:
+    call = Call("POST", "token", form={"secret": "s"})
+    kept = [auth._slot(call, "r", is_shared=shared) for shared in (True, False, True, False)]
+    assert kept[0] is kept[2]
+    assert kept[1] is kept[3]
+    assert kept[0] is not kept[1]
 
 
 def test_sixteen_threads_cause_one_token_request(echo, connect) -> None:

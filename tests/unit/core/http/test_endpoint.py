@@ -108,6 +108,16 @@ def test_no_error_quotes_a_secret_of_the_reply(endpoint: Endpoint) -> None:
     assert str(outcome.error).endswith("got no response: broke ***")
 
 
+def test_no_part_of_an_error_that_a_reader_raises_holds_a_secret(endpoint: Endpoint) -> None:
+    def read(reply: Reply) -> None:
+        raise errors.RequestRejectedError(200, SECRET, f"bad {SECRET}", body={"token": [SECRET]})
+
+    error = endpoint.classify(Call("GET", "a", read=read), Reply(200, {}, b"{}")).error
+    assert isinstance(error, errors.RequestRejectedError)
+    assert (error.code, error.message, error.body) == ("***", "bad ***", {"token": ["***"]})
+    assert SECRET not in f"{error} {vars(error)} {error.args}"
+
+
 @pytest.mark.parametrize("body", [b"", b"words", b'"a text"', b'["a text"]', b"7"])
 def test_nothing_is_quoted_of_a_refused_token_request_but_an_object_or_a_page(
     endpoint: Endpoint, body: bytes

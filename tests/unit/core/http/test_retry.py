@@ -129,6 +129,8 @@ def test_any_exception_of_a_reader_means_an_unreadable_reply(error: type[Excepti
         ({"retry-after": "1.5"}, 1.5),
         ({"retry-after": formatdate(1000, usegmt=True), "date": formatdate(970, usegmt=True)}, 30.0),
         ({"retry-after": formatdate(900, usegmt=True), "date": formatdate(970, usegmt=True)}, 0.0),
+        ({"retry-after": "Thu, 01 Jan 1970 00:16:40 -0000", "date": formatdate(970, usegmt=True)}, 30.0),
+        ({"retry-after": formatdate(1000, usegmt=True), "date": "Thu, 01 Jan 1970 00:16:10 -0000"}, 30.0),
         ({"retry-after": "soon"}, None),
         ({"retry-after": "-3"}, None),
         ({"retry-after": "²"}, None),
