@@ -192,6 +192,29 @@ def test_a_file_that_is_swept_while_it_is_opened_is_made_again(
     assert waits(store, 2)[1] > 0
 
 
+def test_the_wait_for_a_lock_gets_longer_up_to_five_milliseconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lock").touch()
+    holder, waiter = (os.open(tmp_path / "lock", os.O_RDWR) for _ in range(2))
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 10:
+            fcntl.flock(holder, fcntl.LOCK_UN)
+
+    monkeypatch.setattr(machine, "time", SimpleNamespace(monotonic=lambda: float(len(pauses)), sleep=sleep))
+    monkeypatch.setattr(machine, "LONGEST_LOCK", 100)
+    machine._lock(waiter, block=True)
+    assert pauses == [50e-6, 100e-6, 200e-6, 400e-6, 800e-6, 1.6e-3, 3.2e-3, 5e-3, 5e-3, 5e-3]
+    with pytest.raises(BlockingIOError):
+        fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(holder)
+    os.close(waiter)
+
+
 # -- aliases ----------------------------------------------------------------------------------------
 
 

@@ -19,6 +19,7 @@ import pytest
 from airflow_provider.core.limits import redis_semaphore
 from airflow_provider.core.limits.address import open_semaphore
 from airflow_provider.core.limits.machine import FOLDER_VARIABLE
+from airflow_provider.core.limits.plan import SECOND
 from airflow_provider.core.limits.semaphore import Permit, Semaphore
 from dev.redis_server import RedisServer, running
 from tests.support.wait import until
@@ -203,10 +204,18 @@ def test_a_lease_in_redis_is_renewed_while_its_request_lasts(
     semaphore = open_semaphore(running_redis.url, KEY, 1)
     with redis.Redis.from_url(running_redis.url) as client:
         client.flushall()
+        seconds, microseconds = client.time()
+        whole_lease = seconds * SECOND + microseconds + redis_semaphore.LEASE * SECOND
         (held,) = take(semaphore, 1)
         name = f"airflow-dt:{{budgets}}:{KEY}:held"
-        first = client.zscore(name, held.id)
-        until(lambda: client.zscore(name, held.id) > first)
+        ends = {client.zscore(name, held.id)}
+
+        def renewed() -> bool:
+            ends.add(client.zscore(name, held.id))
+            return len(ends) > 2
+
+        until(renewed)
+        assert min(ends) >= whole_lease
         semaphore.leave(held)
         assert not client.exists(name)
 
