@@ -83,6 +83,13 @@ def test_delimiters_that_both_fit_are_refused_until_one_is_named(tmp_path: Path)
     assert rows(tmp_path, text, csv_delimiter=";") == [{"id,a": "1,2", "b": "3"}]
 
 
+def test_a_sample_that_ends_within_a_line_is_compared_line_by_line() -> None:
+    sample = "a;b\n" + "1,5;x,y\n" * 3000
+    assert len(sample) > 16 * 1024
+    assert detect_delimiter(sample + "2,7", "f.csv") == ";"
+    assert detect_delimiter(sample + "2,7;z\n", "f.csv") == ";"
+
+
 def test_the_delimiter_of_a_text_that_is_no_csv_is_that_of_its_header() -> None:
     assert detect_delimiter("a;b;c,d\r1;2;3", "f.csv") == ";"
 

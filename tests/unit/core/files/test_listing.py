@@ -89,6 +89,11 @@ def test_hidden_files_markers_and_copies_in_progress_are_skipped(store: Any) -> 
     assert names(f"{root}**/*.jsonl") == ["_year=2026/a.jsonl", "b.jsonl"]
     assert names(f"{root}_temporary/*/*.jsonl") == ["0/a.jsonl"]
     assert names(f"{root}_temporary/") == ["0/a.jsonl"]
+    put("_x_.jsonl")
+    put(".y.jsonl")
+    for pattern, found in (("_*", ["_SUCCESS", "_x_.jsonl"]), (".*", [".x.jsonl.crc", ".y.jsonl"])):
+        assert names(f"{root}{pattern}", source_format="jsonl") == found
+    assert "are skipped (1 here)" in problems(f"{root}*_.jsonl")[0]
 
 
 @pytest.mark.parametrize(
@@ -297,6 +302,9 @@ def test_the_marker_of_a_complete_folder_is_demanded(store: Any) -> None:
     put("done.txt")
     assert names(root, complete="done.txt") == ["a/x.jsonl", "b/y.jsonl"]
     assert names(f"{root}*/*.jsonl", complete="done.txt") == ["a/x.jsonl", "b/y.jsonl"]
+    put("c/d/e/z.jsonl")
+    put("c/ready")
+    assert names(f"{root}*/*/*/*.jsonl", complete="ready") == ["c/d/e/z.jsonl"]
 
 
 def test_a_changed_new_or_vanished_file_is_named(store: Any, s3: Any, tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider.core.files.paths.parts import part_path
+from airflow_provider.core.files.paths.parts import fields_of_part, part_path
+from airflow_provider.errors import InputError
 
 PART: Any = SimpleNamespace(number=3, count=8)
 
@@ -31,3 +32,34 @@ PART: Any = SimpleNamespace(number=3, count=8)
 )
 def test_a_part_has_a_path_of_its_own(path: str, template: str | None, expected: str) -> None:
     assert part_path(path, PART, template, ".jsonl") == expected
+
+
+def test_a_part_has_the_fields_of_its_plan_and_no_others() -> None:
+    part = {"number": 1, "count": 2}
+    assert fields_of_part(part, ("number", "count"), "ThePlan") is part
+    with pytest.raises(InputError) as caught:
+        fields_of_part({"number": 1, "rows": 5, "state": "x"}, ("number", "count"), "ThePlan")
+    assert [problem.partition(";")[0] for problem in caught.value.problems] == [
+        "lacks 'count'",
+        "has 'rows', which is unknown",
+        "has 'state', which is unknown",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        (7, "not 7"),
+        (None, "not None"),
+        (["x"], "not ['x']"),
+        ("text", "not 'text'"),
+        ("[{'a': 1}]", "render_temp"),
+    ],
+)
+def test_what_is_no_part_is_refused_with_the_operator_that_plans(value: Any, what: str) -> None:
+    with pytest.raises(InputError, match="must be one of the parts that ThePlan returns, not ") as caught:
+        fields_of_part(value, ("number",), "ThePlan")
+    (problem,) = caught.value.problems
+    assert what in problem
+    assert "XX" not in problem
+    assert "pass its output to expand(part=...)" in problem

@@ -98,6 +98,15 @@ def test_columns_of_parquet_that_are_there_twice_are_named(
     assert f"has the columns {twice} more than once" in str(caught.value)
 
 
+def test_a_named_coordinate_system_must_be_degrees_where_geometries_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "f.geojson"
+    system = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::25832"}}
+    path.write_text(json.dumps({"type": "FeatureCollection", "crs": system, "features": [{"id": 1}]}))
+    with pytest.raises(InputError, match="has SRID 25832, but longitude and latitude are needed"):
+        list(read_rows(str(path), "source", geo=True))
+    assert [row for _, row in read_rows(str(path), "source")] == [{"id": 1}]
+
+
 @pytest.mark.parametrize("source", ["", "  ", 7, {"id": 1}, b"x", None])
 def test_a_source_that_is_neither_list_nor_path_is_refused(source: Any) -> None:
     with pytest.raises(InputError, match="source"):

@@ -56,6 +56,18 @@ def test_all_files_of_a_folder_name_their_geometry_alike(tmp_path: Path) -> None
         assert name in columns
 
 
+def test_the_own_name_of_a_files_geometry_may_be_in_columns(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    write(tmp_path / "a")
+    options = RowOptions(columns={"place": "geometry", "mark": "note"})
+    (path,) = (tmp_path / "a").iterdir()
+    for source in (f"{tmp_path}/", str(path)):
+        ((_, row),) = read_source(source, "rows", options, geo=True)
+        assert {"geometry", "note"} <= row.keys()
+    with pytest.raises(InputError, match="'place' of columns or ignore is in no row"):
+        list(read_source(f"{tmp_path}/", "rows", RowOptions(columns={"place": "spot"}), geo=True))
+
+
 def test_the_options_of_text_files_reach_each_file_of_a_folder(tmp_path: Path) -> None:
     for name, text in (("a", "id;name\n1;Müller\n"), ("b", "id;name\n2;Ørsted\n")):
         (tmp_path / f"{name}.csv").write_bytes(text.encode("utf-16-le"))
