@@ -58,12 +58,15 @@ class Reply:
     def json(self) -> Any:
         """Return the decoded body.
 
-        :raises ValueError: when the body is not JSON.
+        :raises ValueError: when the body is not JSON, or is nested more than :data:`MAX_DEPTH` levels deep.
         """
         try:
-            return msgspec.json.decode(self.body)
+            value = msgspec.json.decode(self.body)
         except (msgspec.DecodeError, RecursionError) as error:
             raise ValueError(f"not JSON: {error}") from None
+        if _may_be_deeper(self.body) and _is_deeper(value):
+            raise ValueError(f"not JSON: nested more than {MAX_DEPTH} levels deep")
+        return value
 
     @property
     def status_code(self) -> int:
@@ -79,6 +82,42 @@ class Reply:
     def text(self) -> str:
         """The body as UTF-8 text; invalid bytes are replaced."""
         return self.body.decode("utf-8", "replace")
+
+
+MAX_DEPTH = 100
+"""Maximum nesting of a reply's lists and objects, as of users' own values. For more levels, functions that
+call themselves for each one would end in ``RecursionError``."""
+
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+
+def _may_be_deeper(text: bytes) -> bool:
+    """Return whether a JSON text may be nested too deeply; brackets within texts count as well.
+
+    It takes a fraction of the time of decoding, which :func:`_is_deeper` does not.
+    """
+    brackets = text.translate(None, _NO_BRACKETS)
+    for _ in range(MAX_DEPTH):
+        outer = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        if len(outer) == len(brackets):
+            break
+        brackets = outer
+    return bool(brackets)
+
+
+def _is_deeper(value: Any) -> bool:
+    """Return whether a decoded value is nested too deeply."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            one
+            for parent in level
+            for one in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(one, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
 
 
 JsonPath = tuple[str | int, ...]

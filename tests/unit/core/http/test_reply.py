@@ -138,6 +138,21 @@ def test_a_reply_has_the_names_of_requests_and_its_text_whatever_its_bytes() -> 
     assert read_json(Reply(200, {}, b"[1]")) == [1]
 
 
+@pytest.mark.parametrize(
+    ("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}"), (b'[1, {"b]":', b"}]"), (b'["}", ', b"]")]
+)
+def test_json_that_is_nested_more_than_a_hundred_levels_is_none(opening: bytes, closing: bytes) -> None:
+    """Functions that call themselves for each level would end in ``RecursionError``, somewhere in a task."""
+    levels = 100 // sum(char in b"[{" for char in opening)
+    deep = opening * levels + b"0" + closing * levels
+    assert Reply(200, {}, deep).json() is not None
+    for deeper in (b"[%s]" % deep, b'{"[": %s}' % deep, b'["{{[", {}, %s, "]]"]' % deep):
+        with pytest.raises(ValueError, match="^not JSON: nested more than 100 levels deep$"):
+            Reply(200, {}, deeper).json()
+    wide = b"[" + b",".join([b'{"a": [1, "[[", {}]}'] * 500) + b"]"
+    assert len(Reply(200, {}, wide).json()) == 500
+
+
 def test_a_page_is_known_by_its_first_kilobyte() -> None:
     assert Reply(200, {}, b" " * (1024 - 5) + b"<html").is_page
     assert not Reply(200, {}, b" " * (1024 - 4) + b"<html").is_page
