@@ -190,6 +190,7 @@ def test_names_are_quoted_where_sql_needs_it() -> None:
 def test_a_link_loses_its_token(link: str | None, without: str | None) -> None:
     assert without_token(link) == without
     assert without_parameter("/a?b=1&c=2", "b") == "/a?c=2"
+    assert without_parameter("/a?b=x=y=1&c=b=2", "b") == "/a?c=b=2"
 
 
 def test_a_link_replaces_the_parameters_of_its_call_and_keeps_query_state_and_limit() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from airflow_provider.amigocloud.triggers import _Decider
 from airflow_provider.amigocloud.watchers.observations import (
     CREATED,
     DELETED,
@@ -113,6 +114,19 @@ def test_a_restart_with_its_state_repeats_and_loses_nothing():
     dataset = ObservedState(["realtime"], 1)
     fired(dataset, state("a"))
     assert len(fired(ObservedState(["realtime"], 1, dataset.changed_state()), state("b"))) == 1
+
+
+async def test_what_another_process_has_stored_since_does_not_fire_here():
+    decide = _Decider(ObservedState(["realtime"], 1), None)
+    decide.observation = state("a")
+    _, known = decide(None)
+    decide.observation = state("b")
+    events, known = decide(known)
+    assert [event["master"] for event in events] == ["b"]
+    decide.observation = state("c")
+    assert list(decide({**known, "master": "c"})[0]) == []
+    decide.observation = state("d")
+    assert [event["master"] for event in decide({**known, "master": "e"})[0]] == ["d"]
 
 
 def test_the_memory_of_single_events_is_limited():
