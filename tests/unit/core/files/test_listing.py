@@ -207,6 +207,8 @@ def test_objects_that_stand_for_folders_are_no_files() -> None:
     assert [(one.name, one.bytes) for one in folder.files()] == [("aX/b.csv", 3)]
     assert [(one.name, one.bytes) for one in folder.files("aX/")] == [("aX/b.csv", 3)]
     assert storage.asked == ["invalidate_cache", "twin/X", "twin/X/aX"]
+    (other,) = folder_of(Objects({"/twin/X/X.csvX": "file"}), "gcs").files()
+    assert other.name == "X.csvX"
 
 
 def test_folders_of_one_level_are_known_by_their_type_with_and_without_a_slash() -> None:
