@@ -195,7 +195,7 @@ def _open_duckdb(connection: Any, query: Query) -> Result:
     if len(statements) != 1:
         raise InputError(f"has {len(statements)} statements; give one query", SUBJECT)
     kind = statements[0].type.name
-    if kind not in ("SELECT", "EXPLAIN", "CALL", "RELATION"):
+    if kind not in ("SELECT", "EXPLAIN", "CALL"):
         raise InputError(f"is a statement {kind}, which {_NO_ROWS}", SUBJECT)
     with suppress(Exception):  # Without a transaction, the driver has nothing to roll back.
         connection.rollback()

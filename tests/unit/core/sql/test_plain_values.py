@@ -115,6 +115,10 @@ class ProgrammingError(Exception):
     """PEP 249's error of a driver without SQLSTATE."""
 
 
+class NotSupportedError(Exception):
+    """Another one of PEP 249's."""
+
+
 def failure(message: Any = "", *, kind: type[Exception] = Exception, **fields: Any) -> Exception:
     error = kind(*(message if isinstance(message, tuple) else (message,)))
     vars(error).update(fields)
@@ -130,6 +134,7 @@ def failure(message: Any = "", *, kind: type[Exception] = Exception, **fields: A
         (failure("gone", sqlstate="57P01"), False, "gone (SQLSTATE 57P01)"),
         (failure("secret text", sqlstate="P0001"), False, "a function of the database raised an error"),
         (failure("bad", kind=ProgrammingError), True, "bad"),
+        (failure("bad", kind=NotSupportedError), True, "bad"),
         (failure("bad", sqlite_errorname="SQLITE_READONLY"), True, "bad"),
         (failure("bad", sqlite_errorname="SQLITE_ERROR"), True, "bad"),
         (failure("bad", sqlite_errorname="SQLITE_BUSY"), False, "bad"),

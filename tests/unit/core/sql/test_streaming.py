@@ -17,6 +17,7 @@ from airflow.providers.common.sql.hooks.sql import DbApiHook
 from airflow_provider.core.sql import rows, streaming
 from airflow_provider.core.sql.query import Query, first_word, is_one_statement
 from airflow_provider.core.sql.rows import read_query
+from airflow_provider.errors import ProviderError
 from tests.support.sql_sources import DuckDBHook, connect_file, register_hook
 
 LOG = logging.getLogger(__name__)
@@ -191,6 +192,20 @@ def test_each_statement_of_duckdb_that_reads_has_rows(
     connect_file(monkeypatch, "duckdb", tmp_path / "rows.duckdb")
     with read_query(Query(sql, "warehouse"), LOG) as found:
         assert found.count
+
+
+def test_a_query_of_duckdb_changes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import duckdb
+
+    register_hook(monkeypatch, DuckDBHook)
+    connect_file(monkeypatch, "duckdb", tmp_path / "rows.duckdb")
+    with duckdb.connect(str(tmp_path / "rows.duckdb")) as connection:
+        connection.execute("CREATE SEQUENCE numbers")
+    query = Query("SELECT nextval('numbers')", "warehouse")
+    with pytest.raises(ProviderError, match="read-only"), read_query(query, LOG) as found:
+        list(found)
+    with duckdb.connect(str(tmp_path / "rows.duckdb")) as connection:
+        assert connection.execute("SELECT nextval('numbers')").fetchone() == (1,)
 
 
 @pytest.mark.parametrize("hook", [OpenDuckDBHook, OpenSqliteHook])
