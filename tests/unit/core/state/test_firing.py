@@ -22,6 +22,7 @@ from airflow_provider.amigocloud.watchers.registry import WatchRegistry
 from airflow_provider.core.state import firing, pauses, turns
 from airflow_provider.core.state.firing import FiredEvent, Firing
 from airflow_provider.core.state.identity import fingerprint
+from airflow_provider.core.state.turns import Claim
 from airflow_provider.core.triggers import NewItemsTrigger
 from airflow_provider.iotstudio.events.reader import Found
 from airflow_provider.iotstudio.events.records import Event
@@ -466,6 +467,31 @@ async def test_in_a_triggerer_the_state_is_stored_after_the_events_were_handed_o
     assert not hasattr(events[0], "task_instance_state")
     await asyncio.gather(*firing._confirming)
     assert (store["w"], store["turn w"]["next"]) == ({"at": 3}, None)
+
+
+@pytest.mark.parametrize(
+    ("claims", "found"),
+    [
+        ([Claim.GRANTED], ["a"]),
+        ([Claim.AGAIN, Claim.AGAIN, Claim.GRANTED], ["a"]),
+        ([Claim.OUTDATED], []),
+        ([Claim.AGAIN, Claim.OUTDATED], []),
+    ],
+)
+async def test_a_turn_is_asked_for_until_it_is_granted_or_outdated(
+    claims: list[Claim], found: list[str]
+) -> None:
+    watcher = firing_with(FakeStateStore(), trigger_id=1)
+    await watcher.open()
+    answers = iter(claims)
+
+    async def claim(following: str, stored: str) -> Claim:
+        return next(answers)
+
+    watcher._turns.claim = claim  # type: ignore[union-attr, method-assign]
+    assert await fired(watcher, decide("a")) == found
+    assert watcher.is_outdated is not bool(found)
+    assert list(answers) == []
 
 
 def test_turns_are_taken_in_a_triggerer_that_has_a_store() -> None:

@@ -198,6 +198,20 @@ def test_a_known_work_has_no_earlier_one_and_the_first_generation_is_zero() -> N
     assert (changed.generation, changed.remote_id, changed.earlier_id) == (1, None, "run")
 
 
+def test_each_new_work_of_a_task_has_another_marker() -> None:
+    store = FakeStateStore()
+    markers = []
+    for attempt in range(2):
+        work = open_(store)
+        for _ in range(3):
+            markers.append(work.marker)
+            work.intend()
+            work.created(f"run-{len(markers)}")
+            work.renew()
+        assert work.generation == 3 * (attempt + 1)
+    assert len(set(markers)) == 6
+
+
 def test_a_damaged_generation_counts_as_none() -> None:
     store = FakeStateStore()
     open_(store).intend()

@@ -60,6 +60,18 @@ async def test_a_turn_is_certain_two_seconds_after_it_was_taken(
     assert store[KEY] == {"by": name, "next": None}
 
 
+@pytest.mark.parametrize("passed", [0.0, 1.0, 1.5, 1.99, 2.0])
+async def test_events_wait_for_the_rest_of_the_two_seconds_however_short(
+    make: Callable[[], Turns], clock: FakeClock, passed: float
+) -> None:
+    mine = make()
+    await mine.open("s0")
+    clock.now += passed
+    left = turns.TAKEN_SECONDS - passed
+    assert await mine.claim("s1", "s0") is (Claim.AGAIN if left else Claim.GRANTED)
+    assert clock.slept == pytest.approx([left] if left else [])
+
+
 async def test_a_turn_that_another_process_took_is_outdated_once_and_then_taken_back(
     make: Callable[[], Turns], store: FakeStateStore, clock: FakeClock
 ) -> None:
