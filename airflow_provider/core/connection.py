@@ -26,17 +26,20 @@ class Extra(NamedTuple):
     """One field of a connection's extra.
 
     :param kind: ``text``, ``number``, ``integer``, ``boolean``, ``list`` (a list, or blank- or
-        comma-separated text), ``url`` (validated like the host), or ``socket`` (the URL of a WebSocket:
-        ``wss://`` is read as ``https://``), ``broker`` (the address of an MQTT broker), or ``store`` (the
-        holder of request budgets, see :mod:`airflow_provider.core.limits.address`).
-    :param default: value when the field is absent, null or empty.
+        comma-separated text), ``hosts`` (such a list of ``name`` or ``name:port``), ``url`` (validated like
+        the host), ``socket`` (the URL of a WebSocket: ``wss://`` is read as ``https://``), ``broker`` (the
+        address of an MQTT broker), or ``store`` (the holder of request budgets, see
+        :mod:`airflow_provider.core.limits.address`).
+    :param default: value when the field is absent, null or blank.
     :param required: whether the field must be present.
     :param choices: the values allowed; empty for any value.
     :param above: exclusive minimum of a number.
     :param secret: whether the value is a credential, which no message may hold.
     """
 
-    kind: Literal["text", "number", "integer", "boolean", "list", "url", "socket", "broker", "store"] = "text"
+    kind: Literal[
+        "text", "number", "integer", "boolean", "list", "hosts", "url", "socket", "broker", "store"
+    ] = "text"
     default: Any = None
     required: bool = False
     choices: tuple[str, ...] = ()
@@ -52,7 +55,7 @@ COMMON_EXTRAS: Mapping[str, Extra] = {
     "max_concurrency": Extra("integer"),
     "verify": Extra("text", True),
     "allow_http": Extra("boolean", False),
-    "allowed_hosts": Extra("list", ()),
+    "allowed_hosts": Extra("hosts", ()),
     "rate_limit_store": Extra("store", "", secret=True),
     "share_tokens": Extra("boolean"),
 }
@@ -166,7 +169,7 @@ def read_settings(connection: Connection, spec: ConnectionSpec) -> Settings:
             extras[name] = _check_url(str(extras[name]), f"extra '{name}'", allow_http, problems)
         elif extra.kind == "broker" and extras[name] and not allow_http:
             _check_broker(extras[name], name, problems)
-    host = _check_url(_host_of(connection, spec), "host", allow_http, problems)
+    host = _check_url(_host_of(connection, spec, problems), "host", allow_http, problems)
     login = _required_text(connection.login, "login", spec.login, problems)
     password = _required_text(connection.password, "password", spec.password, problems)
     if problems:
@@ -224,23 +227,33 @@ def _extras_of(connection: Connection, problems: list[str]) -> dict[str, Any]:
     return {}
 
 
-def _host_of(connection: Connection, spec: ConnectionSpec) -> str:
+def _host_of(connection: Connection, spec: ConnectionSpec, problems: list[str]) -> str:
     host = (connection.host or "").strip() or spec.default_host
     if host and "://" not in host:
         scheme = connection.schema if connection.schema in ("http", "https") else "https"
-        name, slash, path = host.partition("/")
-        if connection.port and ":" not in name:
-            name = f"{name}:{connection.port}"
-        host = f"{scheme}://{name}{slash}{path}"
-    return host
+        host = f"{scheme}://{host}"
+    if not host or not connection.port:
+        return host
+    scheme, _, rest = host.partition("://")
+    name, slash, path = rest.partition("/")
+    if named := re.search(r":(\d+)$", name):
+        if int(named[1]) != connection.port:
+            ports = f"the port {named[1]}, and the connection has the port {connection.port}"
+            problems.append(f"host names {ports}: leave one of them out")
+        return host
+    return f"{scheme}://{name}:{connection.port}{slash}{path}"
 
 
 def _required_text(value: str | None, name: str, need: Need, problems: list[str]) -> str:
     # A secret pasted from a terminal often ends in a line break, which no header can carry.
-    text = (value or "").strip("\r\n")
+    text = "" if _is_blank(value) else str(value).strip("\r\n")
     if not text and need == "required":
         problems.append(f"{name} is missing")
     return text
+
+
+def _is_blank(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _check_url(url: str, where: str, allow_http: bool, problems: list[str]) -> str:
@@ -285,7 +298,7 @@ def _is_plain(url: str) -> bool:
 
 
 def _parse(name: str, value: Any, extra: Extra, problems: list[str]) -> Any:
-    if value is None or value == "":
+    if _is_blank(value):
         if extra.required:
             problems.append(f"extra '{name}' is missing")
         return extra.default
@@ -348,6 +361,18 @@ def _list(value: Any) -> tuple[str, ...]:
     raise ValueError("a list of texts, or a blank-separated text")
 
 
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s/*?#@:,\[\]\\]+)(:\d+)?|[0-9a-f]*(:[0-9a-f]*){2,}", re.IGNORECASE)
+"""Name or address of a host, perhaps with a port."""
+
+
+def _hosts(value: Any) -> tuple[str, ...]:
+    hosts = tuple(host for item in _list(value) if (host := item.strip()))
+    for number, host in enumerate(hosts, 1):
+        if not _HOST.fullmatch(host):
+            raise ValueError(f"names of hosts, each as name or name:port: entry {number} is none")
+    return hosts
+
+
 def _verify(value: Any) -> bool | str:
     try:
         return _boolean(value)
@@ -365,6 +390,7 @@ _PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "integer": _integer,
     "boolean": _boolean,
     "list": _list,
+    "hosts": _hosts,
     "verify": _verify,
     "broker": read_broker,
     "store": _store,

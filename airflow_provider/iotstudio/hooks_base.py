@@ -265,7 +265,10 @@ class SpaceHook(ApiHook):
         if error.code == "invalid_scope":
             return f"The client may not use one of the connection's scopes: {reason}"
         if TOKEN_PATH in error.request and not isinstance(error, AuthenticationError):
-            return f"The host answers, but not as IoT Studio's token service: {error.status} {reason}"
+            return (
+                f"The host answers, but not as IoT Studio's token service: {error.status} {reason.rstrip('.')};"
+                " check the host."
+            )
         if isinstance(error, NotFoundError):
             hint = self._preview_hint(error)
             return f"The credentials are valid, but the space '{self.space}' was not found{hint}."

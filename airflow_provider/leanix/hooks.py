@@ -12,7 +12,7 @@ from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http.auth import Credential, MintedToken
 from airflow_provider.core.http.twins import blocking, blocking_iterator, threaded_twin, twin, twin_iterator
 from airflow_provider.core.input.conditions import raise_problems, text_condition
-from airflow_provider.errors import InputError
+from airflow_provider.errors import InputError, NotFoundError, ProviderError
 from airflow_provider.leanix import DEFAULT_CONN_ID, api
 from airflow_provider.leanix.api import DIRECTIONS, KEY_FIELDS, MODES, lower
 from airflow_provider.leanix.arguments import group_problems
@@ -57,7 +57,8 @@ class LeanIXHook(ApiHook):
     def credential(self, settings: Settings) -> Credential:
         """Return the credential: the API token is exchanged for an access token of one hour."""
         # A client of the vendor renews on 403: a gateway in front of an API may answer so to a dead token.
-        return MintedToken(api.fetch_token(settings.password), renew_on=(401, 403))
+        call, service = api.fetch_token(settings.password), self.bases(settings)["auth"]
+        return MintedToken(call, renew_on=(401, 403), service=service)
 
     def bases(self, settings: Settings) -> Mapping[str, str]:
         """Return the base URLs of the API and of the token endpoint."""
@@ -80,6 +81,17 @@ class LeanIXHook(ApiHook):
             raise InputError(f"The API token belongs to workspace {found}, not to {wanted}.")
         count = len(await self.alist_configurations())
         return f"Connected to workspace {found or 'of unknown id'}; {count} processor configurations."
+
+    def diagnose(self, error: ProviderError) -> str:
+        """Return the problem of the connection as a sentence."""
+        if isinstance(error, NotFoundError) and not self.diagnose_address(error):
+            where = "host"
+            if api.TOKEN_PATH in error.request and self.settings.extras["auth_url"]:
+                where = "host of the extra 'auth_url'"
+            return (
+                f"The {where} answers, but does not know LeanIX's API: is it https://<subdomain>.leanix.net?"
+            )
+        return super().diagnose(error)
 
     # -- runs -------------------------------------------------------------------------------------
 

@@ -67,9 +67,8 @@ class MapsIndoorsHook(ApiHook):
     def credential(self, settings: Settings) -> Credential:
         """Return the credential that requests a token with the connection's grant on first use."""
         extras = settings.extras
-        return MintedToken(
-            api.log_in(extras["grant_type"], settings.login, settings.password, extras["scope"])
-        )
+        call = api.log_in(extras["grant_type"], settings.login, settings.password, extras["scope"])
+        return MintedToken(call, service=extras["auth_url"])
 
     def bases(self, settings: Settings) -> Mapping[str, str]:
         """Return the base URLs of the API and the token service."""
@@ -356,6 +355,8 @@ class MapsIndoorsHook(ApiHook):
                 return (
                     "The host of the extra 'auth_url' responds, but is not a token service: check the extra."
                 )
+            if str(api.list_datasets().name) in error.request:
+                return f"The host responds, but not like MapsIndoors' API: is it {self.spec.default_host}?"
             return "The host responds, but has no solution with this key: check the extra 'api_key'."
         return super().diagnose(error)
 

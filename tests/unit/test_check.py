@@ -47,6 +47,18 @@ def test_wrong_credentials_are_one_sentence_and_exit_code_1(
     assert "wr%" not in shown.out + shown.err
 
 
+@pytest.mark.parametrize("kind", ["mapsindoors", "leanix"])
+def test_a_wrong_login_url_is_found_although_tasks_share_a_token_of_the_right_one(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    assert main([f"{kind}_default"]) == 0
+    connection = json.loads(sandbox.connections[f"{kind}_default"])
+    connection["extra"]["auth_url"] = f"{sandbox.url}/nowhere"
+    monkeypatch.setenv(f"AIRFLOW_CONN_{kind.upper()}_DEFAULT", json.dumps(connection))
+    assert main([f"{kind}_default"]) == 1
+    assert "auth_url" in capsys.readouterr().out.splitlines()[-1]
+
+
 def test_a_connection_that_is_not_there_or_of_another_type_is_named(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

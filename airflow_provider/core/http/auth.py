@@ -202,10 +202,13 @@ class MintedToken(Credential):
     :param call: the token request (not authenticated; its reader returns a :class:`Token`).
     :param renew_on: statuses with which the service refuses a token that it no longer accepts. A status other
         than 401 may also mean a missing permission, so only a token older than a minute is renewed then.
+    :param service: base URL of the token service where it is not that of the API; a token of another one is
+        not used in its place.
     """
 
-    def __init__(self, call: Call[Token], renew_on: Collection[int] = (401,)) -> None:
+    def __init__(self, call: Call[Token], renew_on: Collection[int] = (401,), service: str = "") -> None:
         self.call = call
+        self._service = service
         self._renew_on = frozenset(renew_on)
         self._address: str | None = None
         self._heed_refusals = True
@@ -261,11 +264,14 @@ class MintedToken(Credential):
             return None
         from airflow_provider.core.tokens.sharing import shared_token
 
-        return shared_token(self._address, _token_request(self.call, realm), _clock)
+        return shared_token(self._address, self._request(realm), _clock)
+
+    def _request(self, realm: str) -> TokenRequest:
+        return _token_request(self.call, f"{realm}\0{self._service}")
 
     def _slot(self, realm: str) -> _Slot:
         # A token that may be revoked at any time is apart from the shared one of the same credentials.
-        return _slot(self.call, realm, is_shared=self._address is not None)
+        return _slot(self._request(realm), is_shared=self._address is not None)
 
     def requests_token_with(self, call: Call[Any]) -> bool:
         """Return whether a call is this credential's token request."""
@@ -407,9 +413,8 @@ _slots: dict[str, _Slot] = {}
 _slots_lock = threading.Lock()
 
 
-def _slot(call: Call[Token], realm: str, *, is_shared: bool) -> _Slot:
-    secret = _token_request(call, realm).secret
-    key = hashlib.sha256(secret + (b"\0shared" if is_shared else b"")).hexdigest()
+def _slot(request: TokenRequest, *, is_shared: bool) -> _Slot:
+    key = hashlib.sha256(request.secret + (b"\0shared" if is_shared else b"")).hexdigest()
     with _slots_lock:
         return _slots.setdefault(key, _Slot())
 

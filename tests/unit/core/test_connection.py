@@ -88,8 +88,62 @@ def test_a_host_without_a_scheme_becomes_https() -> None:
     assert settings(host="127.0.0.1", port=81, schema="http").host == "http://127.0.0.1:81"
 
 
+@pytest.mark.parametrize(
+    ("host", "found"),
+    [
+        ("https://example.com", "https://example.com:8443"),
+        ("https://example.com/api/", "https://example.com:8443/api"),
+        ("https://example.com:8443/api", "https://example.com:8443/api"),
+        ("https://[2001:db8::1]/api", "https://[2001:db8::1]:8443/api"),
+        ("[2001:db8::1]", "https://[2001:db8::1]:8443"),
+        (None, "https://api.example.com:8443/v1"),
+    ],
+)
+def test_the_port_of_a_connection_counts_with_any_form_of_the_host(host: str | None, found: str) -> None:
+    assert settings(host=host, port=8443).host == found
+
+
+def test_two_ports_are_refused() -> None:
+    with pytest.raises(InputError, match="host names the port 443, and the connection has the port 8443"):
+        settings(host="https://example.com:443", port=8443)
+
+
 def test_a_line_break_pasted_behind_a_secret_is_dropped() -> None:
     assert settings(password="pw\n").password == "pw"
+
+
+@pytest.mark.parametrize("blank", [" ", "\t", "\r\n", "\u00a0", "\u3000 "])
+def test_what_is_blank_counts_as_missing(blank: str) -> None:
+    with pytest.raises(InputError, match="2 problems.*") as caught:
+        settings({"api_key": blank, "rate": blank, "kind": blank}, password=blank)
+    assert "extra 'api_key' is missing" in str(caught.value)
+    assert "password is missing" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        ["files.example.com", "files.example.com:8443", "[2001:db8::1]:443", "2001:db8::1"],
+        "files.example.com, files.example.com:8443",
+        [" Files.Example.com ", ""],
+        "",
+    ],
+)
+def test_allowed_hosts_are_names_with_or_without_a_port(hosts: Any) -> None:
+    found = settings({"api_key": "k", "allowed_hosts": hosts}).allowed_hosts
+    assert all(host == host.strip().lower() and host for host in found)
+    assert bool(found) == bool(hosts)
+
+
+@pytest.mark.parametrize(
+    "host", ["https://files.example.com", "files.example.com/results", "*.example.com", "*", "u:s3cret@h.com"]
+)
+def test_an_allowed_host_that_no_link_can_match_is_refused(host: str) -> None:
+    with pytest.raises(
+        InputError, match="extra 'allowed_hosts' must be names of hosts.* entry 2 is"
+    ) as caught:
+        settings({"api_key": "k", "allowed_hosts": ["files.example.com", host]})
+    assert "s3cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("extra", ["[1]", "{", "[" * 100_000])

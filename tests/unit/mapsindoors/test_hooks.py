@@ -140,6 +140,12 @@ def test_each_problem_of_a_connection_has_its_message(
     assert "\n" not in said
 
 
+def test_a_host_without_the_api_is_no_wrong_key(connect: Connect, service: MapsIndoorsService) -> None:
+    good, said = connect(host=f"{service.base_url}/v2").test_connection()
+    assert not good
+    assert said.startswith("The host responds, but not like MapsIndoors' API")
+
+
 def test_a_wrong_login_host_has_its_message(connect: Connect, service: MapsIndoorsService) -> None:
     good, said = connect(extra={"auth_url": f"{service.base_url}/elsewhere"}).test_connection()
     assert not good
