@@ -21,6 +21,25 @@ def shorten(items: Sequence[str], limit: int) -> list[str]:
     return [*items[:limit], f"and {rest} more"] if rest > 0 else list(items)
 
 
+def without_stop(text: str) -> str:
+    """Return a text without the full stop at its end, for a sentence that goes on after it.
+
+    :param text: perhaps the words of a service, which may be a sentence or not.
+    """
+    text = text.rstrip()
+    return text[:-1] if text.endswith(".") and not text.endswith("..") else text
+
+
+def clauses(*parts: str, by: str = "; ") -> str:
+    """Return one sentence of several parts, without full stops between them and without empty parts.
+
+    :param parts: parts, such as the words of a service and what to do.
+    :param by: the mark between them.
+    """
+    given = [part for part in parts if part and not part.isspace()]
+    return by.join([*map(without_stop, given[:-1]), *given[-1:]])
+
+
 MAX_LINE = 300
 """Maximum characters of one item in a message."""
 
@@ -171,9 +190,9 @@ class ApiError(ProviderError):
     def __str__(self) -> str:
         head = f"{cut(self.request)} answered {self.status}" if self.request else f"HTTP {self.status}"
         said = ": ".join(part for part in (self.code, self.message) if part)
-        text = one_line(f"{head}: {said}" if said else head)
+        text = _capped(one_line(f"{head}: {said}" if said else head))
         advice = f"it asks to wait {_seconds(self.retry_after)} s" if self.retry_after else self.advice
-        return f"{_capped(text)} ({advice})" if advice else _capped(text)
+        return f"{without_stop(text)} ({advice})" if advice else text
 
 
 def _seconds(number: float) -> str:

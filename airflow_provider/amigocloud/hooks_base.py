@@ -21,6 +21,7 @@ from airflow_provider.errors import (
     NotFoundError,
     PermissionDeniedError,
     ProviderError,
+    clauses,
 )
 
 if TYPE_CHECKING:
@@ -107,11 +108,12 @@ class ProjectHook(ApiHook):
         try:
             yield
         except NotFoundError as error:
-            if found := _NUMBERED.search(call.path):
+            if not error.is_page and (found := _NUMBERED.search(call.path)):
                 project = self.settings.extras["project_url"]
                 place = f"is in the project '{project}' of" if project else "is visible with the token of"
                 what = f"{_NAMES[found[1]]} {found[2]}"
-                error.message += f"; check that {what} {place} the connection '{self.conn_id}'"
+                advice = f"check that {what} {place} the connection '{self.conn_id}'"
+                error.message = clauses(error.message, advice)
             raise
 
     def need_project(self) -> None:

@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from airflow_provider.core.urls import is_loopback
-from airflow_provider.errors import ApiError, NotFoundError, ProviderError, TransportError, cut
+from airflow_provider.errors import (
+    ApiError,
+    NotFoundError,
+    ProviderError,
+    TransportError,
+    clauses,
+    cut,
+    without_stop,
+)
 
 _URL = re.compile(r"https?://[^\s()]+")
 _LOGIN = re.compile(r"(?i)log-?_?in|sign-?_?in|auth|sso|saml|session|account")
@@ -55,15 +63,17 @@ class Diagnosis:
     def _no_response(self, error: TransportError) -> str:
         if error.cause == "proxy":
             proxy = self._proxy or "of the environment"
-            return f"The proxy {proxy} does not lead to {self._host}: {error.reason}; {_PROXY_ADVICE}."
+            said = clauses(error.reason, _PROXY_ADVICE)
+            return f"The proxy {proxy} does not lead to {self._host}: {said}."
         if error.cause == "name":
             name = urlsplit(self._url).hostname or "of the host"
             return f"The host cannot be reached: the name {name} is not known (DNS); check its spelling."
         if error.cause == "tls":
-            return (
-                f"The host cannot be reached securely: {cut(error.reason, 160)}; for a certificate of your"
-                " organisation's own, set the extra 'verify' to the path of its CA bundle."
+            advice = (
+                "for a certificate of your organisation's own, set the extra 'verify' to the path of its CA"
+                " bundle."
             )
+            return f"The host cannot be reached securely: {clauses(cut(error.reason, 160), advice)}"
         return ""
 
     def _reply(self, error: ApiError) -> str:
@@ -76,8 +86,8 @@ class Diagnosis:
         if error.is_page and 200 <= error.status < 300:
             return self._page(error)
         if error.is_page and self._proxy and error.status in {403, *_GATEWAY_STATUSES}:
-            said = f"{error.status} {cut(error.message, 100)}"
-            return f"The proxy {self._proxy} does not lead to {self._host}: {said}; {_PROXY_ADVICE}."
+            said = clauses(f"{error.status} {cut(error.message, 100)}", _PROXY_ADVICE)
+            return f"The proxy {self._proxy} does not lead to {self._host}: {said}."
         if error.is_page and error.status == 403:
             said = cut(error.message, 100)
             return (
@@ -87,7 +97,8 @@ class Diagnosis:
         if error.is_page and isinstance(error, NotFoundError):
             return f"{self._host} answers with a web page (404), not like the API; {self._should}."
         if 200 <= error.status < 300 and error.message.startswith("the reply cannot be read"):
-            return f"{self._host} answers, but not like the API ({cut(error.message, 120)}); {self._should}."
+            said = without_stop(cut(error.message, 120))
+            return f"{self._host} answers, but not like the API ({said}); {self._should}."
         return ""
 
     def _page(self, error: ApiError) -> str:

@@ -20,7 +20,12 @@ from airflow_provider.core.http.reply import Reply, read_nothing, read_reply, tr
 from airflow_provider.core.http.reply import read_error as read_usual_error
 from airflow_provider.core.input.conditions import raise_problems
 from airflow_provider.core.input.values import utc_text
-from airflow_provider.errors import ApiError, InputError
+from airflow_provider.errors import (
+    ApiError,
+    InputError,
+    clauses,
+    without_stop,
+)
 from airflow_provider.iotstudio.conditions import query_filters, read_bound, read_bounds, require_name
 
 PAGE_SIZE = 1000
@@ -360,13 +365,13 @@ def read_error(reply: Reply) -> tuple[str, str]:
     """Read code and message of an error; the message includes the details of each field."""
     code, message = read_usual_error(reply)
     if code == "invalid_scope":
-        return code, f"{message} See the connection's extra 'scopes'."
+        return code, clauses(message, "see the connection's extra 'scopes'")
     try:
         details = reply.json()["error"]["details"]
-        fields = "; ".join(f"{name}: {text}" for name, text in details.items())
+        fields = clauses(*(f"{name}: {text}" for name, text in details.items()))
     except (ValueError, LookupError, TypeError, AttributeError):
         return code, message
-    return code, truncate(f"{message} ({fields})") if fields else message
+    return code, truncate(f"{without_stop(message)} ({without_stop(fields)})") if fields else message
 
 
 def list_page(

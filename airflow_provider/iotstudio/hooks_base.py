@@ -31,6 +31,7 @@ from airflow_provider.errors import (
     PermissionDeniedError,
     ProviderError,
     ServerError,
+    clauses,
 )
 from airflow_provider.iotstudio import DEFAULT_CONN_ID, api
 from airflow_provider.iotstudio.conditions import name_problems, selects_nothing
@@ -161,24 +162,25 @@ class SpaceHook(ApiHook):
 
     def _not_found(self, error: NotFoundError) -> NotFoundError:
         """Return a 404, with a hint when the service does not know the route either."""
-        error.message += self._preview_hint(error)
+        error.message = clauses(error.message, self._preview_hint(error))
         return error
 
     def _preview_hint(self, error: NotFoundError) -> str:
         """Return what to try when a server does not know the route; empty when a preview was asked for."""
         if self.settings.extras["api_preview"] or _NO_ROUTE not in error.message:
             return ""
-        return f"; an older server needs the extra 'api_preview', such as {PREVIEW}, to know this API"
+        return f"an older server needs the extra 'api_preview', such as {PREVIEW}, to know this API"
 
     def _permission_error(self, error: PermissionDeniedError, call: Call[Any]) -> PermissionDeniedError:
+        if error.is_page:  # Of a proxy or a gateway: it knows no scopes.
+            return error
         scope, held = api.scope_for(call.method, call.path), " ".join(self.settings.extras["scopes"])
-        message = (
-            f"{error.message or 'refused'}; needs the scope {scope} (the connection asks for"
-            f" {held or 'none'}), and an access policy that lets the client do this"
+        error.message = clauses(
+            error.message or "refused",
+            f"needs the scope {scope} (the connection asks for {held or 'none'}), and an access policy that"
+            " lets the client do this",
         )
-        return PermissionDeniedError(
-            error.status, error.code, message, request=error.request, body=error.body
-        )
+        return error
 
     # -- any other request ------------------------------------------------------------------------
 
@@ -265,13 +267,11 @@ class SpaceHook(ApiHook):
         if error.code == "invalid_scope":
             return f"The client may not use one of the connection's scopes: {reason}"
         if TOKEN_PATH in error.request and not isinstance(error, AuthenticationError):
-            return (
-                f"The host answers, but not as IoT Studio's token service: {error.status} {reason.rstrip('.')};"
-                " check the host."
-            )
+            said = clauses(f"{error.status} {reason}", "check the host.")
+            return f"The host answers, but not as IoT Studio's token service: {said}"
         if isinstance(error, NotFoundError):
-            hint = self._preview_hint(error)
-            return f"The credentials are valid, but the space '{self.space}' was not found{hint}."
+            found = f"The credentials are valid, but the space '{self.space}' was not found"
+            return f"{clauses(found, self._preview_hint(error))}."
         if isinstance(error, PermissionDeniedError):
             return f"The credentials are valid, but may not read the space '{self.space}': {reason}"
         return super().diagnose(error)

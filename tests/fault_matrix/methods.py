@@ -16,7 +16,7 @@ from tests.support.budgets import forget_tokens
 ROWS = [*method_rows.ROWS, *method_rows_iotstudio.ROWS]
 
 
-def _prepared(sandbox: Sandbox, row: Row) -> Any:
+def prepare(sandbox: Sandbox, row: Row) -> Any:
     """Reset the service, and create what the call needs."""
     fresh(sandbox, row.vendor)
     sandbox.leanix.queue_seconds = sandbox.leanix.run_seconds = 1e4 if row.count else 0.0
@@ -34,7 +34,7 @@ class CallResult:
     seconds: float = 0.0
 
 
-def _call(row: Row, prepared: Any) -> CallResult:
+def call(row: Row, prepared: Any) -> CallResult:
     result, started = CallResult(), time.monotonic()
     with HOOKS[row.vendor]() as hook:
         hook.retry_limits = QUICK
@@ -52,11 +52,11 @@ def cell(sandbox: Sandbox, row: Row, fault: str, expected: CallResult) -> str:
 
     :param expected: the result of the same call without a fault.
     """
-    prepared = _prepared(sandbox, row)
+    prepared = prepare(sandbox, row)
     if FAULTS[fault].get("path"):
         forget_tokens()
     injection = Injection(sandbox, fault)
-    result = _call(row, prepared)
+    result = call(row, prepared)
     injection.end()
     if result.seconds > LONGEST:
         return "HUNG"
@@ -91,8 +91,8 @@ def _classified(result: CallResult, expected: CallResult, effects: int | None) -
 
 def faultless(sandbox: Sandbox, row: Row) -> CallResult:
     """Call a method without a fault."""
-    prepared = _prepared(sandbox, row)
-    result = _call(row, prepared)
+    prepared = prepare(sandbox, row)
+    result = call(row, prepared)
     effects = _effects(row, prepared)
     if result.error is not None or effects not in {None, 1}:
         raise AssertionError(f"{row.vendor}.{row.method}: {result.error}, {effects} effects, without a fault")

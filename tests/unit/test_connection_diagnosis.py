@@ -47,7 +47,7 @@ class Host:
                 self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 is_token = self.path.endswith("token") and host.token
                 data = (TOKEN if is_token else body).encode()
-                self.send_response(status)
+                self.send_response(200 if is_token else status)
                 for name, value in {"Content-Type": "text/html", **headers}.items():
                     self.send_header(name.replace("_", "-"), value)
                 self.send_header("Content-Length", str(len(data)))
@@ -238,14 +238,16 @@ def test_json_that_is_not_the_apis(said: Any, serve: Callable[..., Host], body: 
     assert "answers, but not like the API (the reply cannot be read" in said(host.url)
 
 
+@pytest.mark.parametrize("token", [False, True])
 def test_a_page_that_refuses_without_a_proxy_in_the_environment(
-    said: Any, serve: Callable[..., Host]
+    said: Any, serve: Callable[..., Host], token: bool
 ) -> None:
-    host = serve(403, PAGE.format("ERROR: Access Denied"))
+    host = serve(403, PAGE.format("ERROR: Access Denied"), token=token)
     sentence = said(host.url)
     assert f"{host.place} answers with a web page (403, " in sentence
     assert "Access Denied" in sentence
     assert "a proxy, firewall or gateway on the way refuses the request" in sentence
+    assert "scope" not in sentence
 
 
 def test_a_failing_gateway_is_asked_again(said: Any, serve: Callable[..., Host]) -> None:

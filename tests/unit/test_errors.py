@@ -24,3 +24,24 @@ def test_a_long_list_of_problems_is_shortened() -> None:
 @pytest.mark.parametrize(("count", "expected"), [(0, []), (2, ["0", "1"]), (3, ["0", "1", "and 1 more"])])
 def test_a_list_is_shortened_beyond_its_limit(count: int, expected: list[str]) -> None:
     assert errors.shorten([str(number) for number in range(count)], 2) == expected
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        (["Not found.", "check the id"], "Not found; check the id"),
+        (["Not found", "check the id."], "Not found; check the id."),
+        (["", "check the id"], "check the id"),
+        (["Not found.", " ", ""], "Not found."),
+        (["Wait...", "Again. ", "done"], "Wait...; Again; done"),
+        ([], ""),
+    ],
+)
+def test_a_sentence_goes_on_without_a_full_stop(parts: list[str], expected: str) -> None:
+    assert errors.clauses(*parts) == expected
+
+
+def test_advice_follows_no_full_stop() -> None:
+    error = errors.AuthenticationError(401, message="Invalid token.", request="GET /x")
+    assert str(error) == "GET /x answered 401: Invalid token (check login and password of the connection)"
+    assert error.message == "Invalid token."

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from airflow_provider.errors import clauses
+
 
 class Headers(Mapping[str, str]):
     """Headers of a reply, found by their names in any case; the names themselves are in lower case.
@@ -342,12 +344,12 @@ def _from_object(value: Mapping[str, Any]) -> tuple[str, str]:
         return _from_object(inner)
     code = next((str(value[key]) for key in _CODES if isinstance(value.get(key), (str, int))), "")
     texts = [_flat(value[key]) for key in _MESSAGES if value.get(key) and str(value[key]) != code]
-    return truncate(code, 100), truncate("; ".join(dict.fromkeys(text for text in texts if text)))
+    return truncate(code, 100), truncate(clauses(*dict.fromkeys(texts)))
 
 
 def _flat(value: Any) -> str:
     if isinstance(value, Mapping):
-        return "; ".join(f"{key}: {_flat(item)}" for key, item in value.items())
+        return clauses(*(f"{key}: {_flat(item)}" for key, item in value.items()))
     if isinstance(value, (list, tuple)):
-        return ", ".join(_flat(item) for item in value)
+        return clauses(*map(_flat, value), by=", ")
     return "" if value is None else str(value)

@@ -30,6 +30,7 @@ from airflow_provider.errors import (
     ServerError,
     TransportError,
     cut,
+    without_stop,
 )
 
 if TYPE_CHECKING:
@@ -327,7 +328,8 @@ def _error_type(status: int) -> type[ApiError]:
 
 def _ambiguous(request: str, reason: str) -> AmbiguousWriteError:
     return AmbiguousWriteError(
-        f"{request} was sent, but got no response ({reason}); it is not retried, as a retry could act twice."
+        f"{request} was sent, but got no response ({without_stop(reason)}); it is not retried, as a retry"
+        " could act twice."
         " Check the state on the service before you repeat it",
         reason,
     )
@@ -397,7 +399,7 @@ def _outcome(state: RetryCallState) -> Outcome:
 def _log_retry(state: RetryCallState, count: _AttemptCount, limits: RetryLimits, log: Logger) -> None:
     log.warning(
         "%s (attempt %d of %d%s; next attempt in %.1f s)",
-        cut(str(_outcome(state).error), 1000),
+        without_stop(cut(str(_outcome(state).error), 1000)),
         max(1, math.ceil(count.used(state))),
         limits.attempts,
         f", {count.refusals} refused by a limit per second" if count.is_brief else "",

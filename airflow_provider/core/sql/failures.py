@@ -10,7 +10,14 @@ from typing import Any
 
 from airflow_provider.core.redaction import Redactor
 from airflow_provider.core.sql.query import SUBJECT, Query
-from airflow_provider.errors import DatabaseError, InputError, ProviderError, cut
+from airflow_provider.errors import (
+    DatabaseError,
+    InputError,
+    ProviderError,
+    clauses,
+    cut,
+    without_stop,
+)
 
 _QUOTE = re.compile(r"(?<!\w)[\"'`]")
 """Quote that begins a text; that of "doesn't" does not."""
@@ -48,16 +55,15 @@ def database_error(error: Exception, query: Query, *, connecting: bool = False) 
     elif not connecting and not _names_only(error):
         message = _without_values(message, query, may_name=_is_wrong_statement(error, state))
     message = cut(_redacted(message, query), _MAX_MESSAGE)
-    said = f"{message} (SQLSTATE {state})" if state else message
+    said = f"{without_stop(message)} (SQLSTATE {state})" if state else message
     if not connecting and _is_wrong_statement(error, state):
         must = "; a query must only read" if state == "25006" else ""
         return InputError(f"cannot be run on the connection '{query.conn_id}': {said}{must}", SUBJECT)
     if query.parameters and not connecting and isinstance(error, _NOT_FITTING):
         return InputError("do not fit the placeholders of the query", "parameters")
     doing = "cannot be reached" if connecting else "failed while its rows were read"
-    return DatabaseError(
-        f"the database of the connection '{query.conn_id}' {doing}: {said}; nothing was sent"
-    )
+    text = f"the database of the connection '{query.conn_id}' {doing}: {said}"
+    return DatabaseError(clauses(text, "nothing was sent"))
 
 
 def spool_error(error: OSError, count: int) -> ProviderError:

@@ -7,7 +7,11 @@ from typing import TypeAlias
 
 import msgspec
 
-from airflow_provider.errors import AuthenticationError, cut
+from airflow_provider.errors import (
+    AuthenticationError,
+    clauses,
+    cut,
+)
 
 REFUSED_SECONDS = 60.0
 """Seconds for which credentials that the token service refused are not sent again."""
@@ -81,10 +85,11 @@ class RefusalRecord(msgspec.Struct, frozen=True, tag="refusal"):
         if not -_CLOCK_STEP < age < REFUSED_SECONDS:
             return None
         age = max(0.0, age)
-        message = (
-            f"{self.message or 'refused'}; the token service refused these credentials {age:.0f} s ago, so"
-            f" they are not sent again for {REFUSED_SECONDS - age:.0f} s; a corrected credential is used at"
-            " once"
+        message = clauses(
+            self.message or "refused",
+            f"the token service refused these credentials {age:.0f} s ago, so they are not sent again for"
+            f" {REFUSED_SECONDS - age:.0f} s",
+            "a corrected credential is used at once",
         )
         return AuthenticationError(self.status, self.code, message, request=self.request)
 

@@ -13,7 +13,13 @@ from airflow_provider.core.input.conditions import list_problems, raise_problems
 from airflow_provider.core.input.scalars import read_scalars
 from airflow_provider.core.reports.report import open_report
 from airflow_provider.core.state.watermark import Watermark
-from airflow_provider.errors import ApiError, InputError, NotFoundError, one_line
+from airflow_provider.errors import (
+    ApiError,
+    InputError,
+    NotFoundError,
+    clauses,
+    one_line,
+)
 from airflow_provider.iotstudio.conditions import incremental_problems
 from airflow_provider.iotstudio.events.fleet import Fleet, fleet_problems
 from airflow_provider.iotstudio.events.incremental import STATE, EventsWatermark
@@ -223,7 +229,7 @@ def _explained(error: ApiError) -> NotFoundError:
     return NotFoundError(
         error.status,
         error.code,
-        f"{error.message}: none of the Things is there and has the event",
+        clauses(error.message, "none of the Things is there and has the event"),
         request=error.request,
         body=error.body,
     )

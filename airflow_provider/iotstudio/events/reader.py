@@ -18,6 +18,7 @@ from airflow_provider.errors import (
     RequestRejectedError,
     ServerError,
     TransportError,
+    clauses,
 )
 from airflow_provider.iotstudio.events.fleet import (
     CONCURRENCY,
@@ -149,7 +150,7 @@ class Found(NamedTuple):
             raise NotFoundError(
                 error.status,
                 error.code,
-                f"{error.message}: Thing {thing_id} is not there, or does not declare the event",
+                clauses(error.message, f"Thing {thing_id} is not there, or does not declare the event"),
                 request=error.request,
                 body=error.body,
             )
