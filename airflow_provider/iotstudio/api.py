@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from airflow_provider.core.http.auth import Token, read_token
 from airflow_provider.core.http.call import UNSET, Call, Params, pairs, segment
-from airflow_provider.core.http.reply import Reply, read_nothing, read_reply, truncate
+from airflow_provider.core.http.reply import Reply, flat, read_nothing, read_reply, truncate
 from airflow_provider.core.http.reply import read_error as read_usual_error
 from airflow_provider.core.input.conditions import raise_problems
 from airflow_provider.core.input.values import utc_text
@@ -368,7 +368,7 @@ def read_error(reply: Reply) -> tuple[str, str]:
         return code, clauses(message, "see the connection's extra 'scopes'")
     try:
         details = reply.json()["error"]["details"]
-        fields = clauses(*(f"{name}: {text}" for name, text in details.items()))
+        fields = clauses(*(f"{name}: {flat(text)}" for name, text in details.items()))
     except (ValueError, LookupError, TypeError, AttributeError):
         return code, message
     return code, truncate(f"{without_stop(message)} ({without_stop(fields)})") if fields else message

@@ -306,7 +306,7 @@ def read_error(reply: Reply) -> tuple[str, str]:
         return "", ""
     try:
         value = reply.json()
-        return _from_object(value) if isinstance(value, Mapping) else ("", truncate(_flat(value)))
+        return _from_object(value) if isinstance(value, Mapping) else ("", truncate(flat(value)))
     except (ValueError, RecursionError):
         return "", _from_text(reply.text)
 
@@ -343,13 +343,14 @@ def _from_object(value: Mapping[str, Any]) -> tuple[str, str]:
     if isinstance(inner, Mapping):
         return _from_object(inner)
     code = next((str(value[key]) for key in _CODES if isinstance(value.get(key), (str, int))), "")
-    texts = [_flat(value[key]) for key in _MESSAGES if value.get(key) and str(value[key]) != code]
+    texts = [flat(value[key]) for key in _MESSAGES if value.get(key) and str(value[key]) != code]
     return truncate(code, 100), truncate(clauses(*dict.fromkeys(texts)))
 
 
-def _flat(value: Any) -> str:
+def flat(value: Any) -> str:
+    """Return the texts of a value of JSON as one sentence, with the names of their fields."""
     if isinstance(value, Mapping):
-        return clauses(*(f"{key}: {_flat(item)}" for key, item in value.items()))
+        return clauses(*(f"{key}: {flat(item)}" for key, item in value.items()))
     if isinstance(value, (list, tuple)):
-        return clauses(*map(_flat, value), by=", ")
+        return clauses(*map(flat, value), by=", ")
     return "" if value is None else str(value)

@@ -136,6 +136,10 @@ def test_each_request_has_its_scope(method: str, path: str, scope: str) -> None:
             {"error": {"status": 400, "message": "bad", "details": {"t": "too warm"}}},
             ("", "bad (t: too warm)"),
         ),
+        (
+            {"error": {"status": 400, "message": "Bad.", "details": {"t": ["Too warm.", "Not now."]}}},
+            ("", "Bad (t: Too warm, Not now)"),
+        ),
         ({"error": "invalid_client", "error_description": "no"}, ("invalid_client", "no")),
         ({"error": {"code": 401, "status": "Unauthorized", "message": "no"}}, ("401", "no")),
     ],
