@@ -42,7 +42,7 @@ def _parser() -> _Parser:
     add("--scratch-parent", default="", metavar="ID", help="object below which scratch makes its objects")
     add("--yes", action="store_true", help="make and remove objects without a question")
     add("--clean-up", type=Path, metavar="JOURNAL", help="remove what a run has left, and end")
-    add("--only", default="", metavar="M6,L3", help="groups or ids of checks, with commas")
+    add("--only", metavar="M6,L3", help="groups or ids of checks, with commas")
     add("--burst", action="store_true", help="run the checks that send many requests, too")
     add("--wait", action="store_true", help="run the checks that wait, up to an hour, too")
     add("--json", type=Path, metavar="FILE", help="write a report, which holds no values")
@@ -110,8 +110,8 @@ def _session(options: argparse.Namespace, parser: _Parser, clock: Clock | None) 
     from airflow_provider.connection_hooks import UnknownConnectionError
     from airflow_provider.errors import InputError
 
-    only = tuple(name.strip() for name in options.only.split(",") if name.strip())
-    if options.only and not only:
+    only = tuple(name.strip() for name in (options.only or "").split(",") if name.strip())
+    if options.only is not None and not only:
         parser.error("--only names no check")
     if options.json:
         _check_writable(options.json, parser)

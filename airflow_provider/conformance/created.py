@@ -100,8 +100,10 @@ class CreatedObjects:
         """
         try:
             lines = path.read_text().splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UnusableFileError(f"{path.name}: {type(error).__name__}") from None
+        except OSError as error:
+            raise UnusableFileError(f"{path.name} cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError:
+            lines = []
         entries = list(_entries(lines, path.name))
         if not entries or not RUN_NAME.fullmatch(str(entries[0].get("run"))):
             raise UnusableFileError(f"{path.name} is not a file of objects that a run has made")

@@ -10,6 +10,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +20,16 @@ if TYPE_CHECKING:
 
 MOST_PROCESSES = 64
 MOST_RATE = 10_000.0
+MOST_PORT = 65_535
 MISSING = "The sandbox needs starlette and uvicorn: pip install 'airflow-provider-digital-twin[sandbox]'"
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m airflow_provider.sandbox", description=__doc__)
-    parser.add_argument("--port", type=int, default=8900, help="port of the APIs, 0 for a free port (8900)")
-    parser.add_argument("--storage-port", type=int, default=0, help="port of the blob storage (a free port)")
+    parser.add_argument("--port", type=_port, default=8900, help="port of the APIs, 0 for a free port (8900)")
+    parser.add_argument(
+        "--storage-port", type=_port, default=0, metavar="PORT", help="port of the blob storage (a free port)"
+    )
     parser.add_argument(
         "--set",
         action="append",
@@ -114,10 +118,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     except OSError as error:
-        if error.errno != errno.EADDRINUSE:
+        port = getattr(error, "port", None)
+        if port is None:
             raise
+        problem = (
+            "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used ({os.strerror(error.errno)})"
+        )
+        option = "--port" if port == options.port else "--storage-port"
         print(
-            f"Port {options.port} is taken: choose another port with --port, or 0 for a free port.",
+            f"Port {port} {problem}: choose another port with {option}, or 0 for a free port.",
             file=sys.stderr,
         )
         return 1
@@ -157,18 +166,25 @@ def _announce(sandbox: Sandbox) -> None:
         print(f"export AIRFLOW_CONN_{conn_id.upper()}={shlex.quote(text)}", flush=True)
 
 
+def _port(text: str) -> int:
+    return int(_number(text, int, 0, MOST_PORT))
+
+
 def _processes(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= MOST_PROCESSES:
-        raise ValueError
-    return number
+    return int(_number(text, int, 1, MOST_PROCESSES))
 
 
 def _rate(text: str) -> float:
-    rate = float(text)
-    if not 0 <= rate <= MOST_RATE:
-        raise ValueError
-    return rate
+    return _number(text, float, 0, MOST_RATE)
+
+
+def _number(text: str, kind: type[int] | type[float], least: int, most: float) -> float:
+    with suppress(ValueError):
+        number = kind(text)
+        if least <= number <= most:
+            return number
+    what = "whole number" if kind is int else "number"
+    raise argparse.ArgumentTypeError(f"must be a {what} from {least} to {most:.0f}, not {text[:40]!r}")
 
 
 if __name__ == "__main__":

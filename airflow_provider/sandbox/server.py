@@ -388,17 +388,32 @@ def _counting_protocol(
     return CountingProtocol
 
 
+class PortError(OSError):
+    """The statement that a port of this machine cannot be used.
+
+    :param error: why.
+    :param port: the port.
+    """
+
+    def __init__(self, error: OSError, port: int) -> None:
+        super().__init__(error.errno, f"{error.strerror}: port {port}")
+        self.port = port
+
+
 def listener(port: int) -> socket.socket:
-    """Return a socket that accepts connections on a port of this machine; 0 takes a free port."""
+    """Return a socket that accepts connections on a port of this machine; 0 takes a free port.
+
+    :raises PortError: when the port is taken, or not allowed for the user.
+    """
     # asyncio sets TCP_NODELAY only when the protocol is given; without it each reply takes 40 ms longer.
     opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         opened.bind((LOOPBACK, port))
         opened.listen(512)
-    except OSError:
+    except OSError as error:
         opened.close()
-        raise
+        raise PortError(error, port) from None
     return opened
 
 

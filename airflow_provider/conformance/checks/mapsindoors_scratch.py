@@ -20,6 +20,7 @@ from airflow_provider.conformance.checks.shared import Answers, Facts, choice_re
 
 PATH = "{key}/api/geodata"
 NO_PARENT = "name a floor or venue with --scratch-parent"
+NO_PLACE = "the object that --scratch-parent names is not in the solution, or has no place"
 KEY = "conformanceKey"
 _OFFSET = 1.23456789e-5
 """Degrees, about a metre: a place beside another one, with many decimals."""
@@ -128,10 +129,10 @@ FINDERS = {
     "display_type": Finder(
         Step("GET", "{key}/api/displaytypes"), _display_type, "the solution has no display types"
     ),
-    "place": Finder(replace(GEODATA, needs=("parent",)), _place(_OFFSET), NO_PARENT),
-    "place2": Finder(replace(GEODATA, needs=("parent",)), _place(2 * _OFFSET), NO_PARENT),
-    "ring": Finder(replace(GEODATA, needs=("parent",)), _ring, NO_PARENT),
-    "clockwise": Finder(replace(GEODATA, needs=("parent",)), _clockwise, NO_PARENT),
+    "place": Finder(replace(GEODATA, needs=("parent",)), _place(_OFFSET), NO_PLACE),
+    "place2": Finder(replace(GEODATA, needs=("parent",)), _place(2 * _OFFSET), NO_PLACE),
+    "ring": Finder(replace(GEODATA, needs=("parent",)), _ring, NO_PLACE),
+    "clockwise": Finder(replace(GEODATA, needs=("parent",)), _clockwise, NO_PLACE),
 }
 
 

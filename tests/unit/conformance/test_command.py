@@ -140,6 +140,7 @@ def test_an_extra_that_cannot_be_read_is_a_4_and_one_sentence(
         (["leanix_default", "--only", "L2,L7,L9,M1"], "L7 needs --level scratch - L9 needs --burst"),
         (["leanix_default", "--only", "L2,M1"], "there is no check 'M1'"),
         (["leanix_default", "--only", ","], "--only names no check"),
+        (["leanix_default", "--only", ""], "--only names no check"),
     ],
 )
 def test_a_choice_of_which_nothing_runs_is_a_4(

@@ -140,6 +140,44 @@ def test_checks_without_a_parent_are_skipped(sandbox: Any, capsys: Any) -> None:
     assert "name a floor or venue with --scratch-parent" in capsys.readouterr().out
 
 
+def test_a_parent_that_is_not_there_is_named(sandbox: Any, capsys: Any) -> None:
+    arguments = [
+        "mapsindoors_default",
+        "--level",
+        "scratch",
+        "--yes",
+        "--only",
+        "M6",
+        "--scratch-parent",
+        "f" * 24,
+    ]
+    with SharedClock(sandbox).running() as clock:
+        assert main(arguments, clock) == 0
+    said = capsys.readouterr().out
+    assert "the object that --scratch-parent names is not in the solution" in said
+    assert "name a floor or venue" not in said
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "cannot be read: No such file"),
+        (b"\xff\xfe", "is not a file of objects"),
+        (b"", "is not a file of"),
+    ],
+)
+def test_a_file_that_names_no_objects_is_a_4(
+    sandbox: Any, tmp_path: Path, content: bytes | None, words: str, capsys: Any
+) -> None:
+    path = tmp_path / "journal.jsonl"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SystemExit) as ended:
+        main(["leanix_default", "--clean-up", str(path)])
+    assert ended.value.code == 4
+    assert f"journal.jsonl {words}" in capsys.readouterr().err
+
+
 @pytest.fixture(scope="module")
 def totals() -> dict[str, int]:
     """Return the numbers of requests of whole runs by service, as far as they are known."""

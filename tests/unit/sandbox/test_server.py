@@ -17,8 +17,9 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from airflow_provider.sandbox.__main__ import main
 from airflow_provider.sandbox.server import Sandbox
-from airflow_provider.sandbox.service import Service
+from airflow_provider.sandbox.service import Service, StartError
 from tests.support.sandbox_command import command
 from tests.support.wait import until
 
@@ -263,6 +264,45 @@ def test_the_command_names_a_taken_port() -> None:
     assert process.returncode == 1
     assert f"Port {port} is taken" in errors
     assert "Traceback" not in errors
+
+
+def test_the_command_names_a_taken_port_of_the_storage() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with command("--port", "0", "--storage-port", str(port)) as process:
+            _, errors = process.communicate(timeout=10)
+    assert process.returncode == 1
+    assert errors == (
+        f"Port {port} is taken: choose another port with --storage-port, or 0 for a free port.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--port", "65536", "must be a whole number from 0 to 65535, not '65536'"),
+        ("--port", "-1", "must be a whole number from 0 to 65535, not '-1'"),
+        ("--storage-port", "http", "must be a whole number from 0 to 65535, not 'http'"),
+        ("--processes", "0", "must be a whole number from 1 to 64, not '0'"),
+        ("--processes", "two", "must be a whole number from 1 to 64, not 'two'"),
+        ("--clock-rate", "-1", "must be a number from 0 to 10000, not '-1'"),
+        ("--clock-rate", "nan", "must be a number from 0 to 10000, not 'nan'"),
+    ],
+)
+def test_a_wrong_argument_of_the_command_is_named(option: str, value: str, words: str, capsys: Any) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([f"{option}={value}"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.splitlines()[-1].endswith(f"error: argument {option}: {words}")
+
+
+@pytest.mark.parametrize(
+    "address", ["http://u:s3cret@host", "mqtt://u:s3cret@host:port", "s3cret", "mqtt://", "mqtt://[s3cret"]
+)
+def test_an_address_that_is_no_brokers_ends_the_start(address: str) -> None:
+    with pytest.raises(StartError, match="must be mqtt://USER:PASSWORD@HOST:PORT, or mqtts://") as caught:
+        Sandbox(iot_mqtt=address).start()
+    assert "s3cret" not in str(caught.value)
 
 
 def test_importing_the_package_loads_no_server() -> None:

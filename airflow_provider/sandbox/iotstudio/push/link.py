@@ -10,7 +10,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from airflow_provider.sandbox.service import StartError
 
@@ -18,6 +18,22 @@ CONNECT_SECONDS = 10.0
 
 Store = Callable[[str, str, Any], None]
 """Stores the values that were published for a Thing: gets the space, the Thing's id and the payload."""
+
+
+_PORTS = {"mqtt": 1883, "mqtts": 8883}
+
+
+def _read_address(address: str) -> tuple[SplitResult, int]:
+    """Return the parts of a broker's address, and its port; no error repeats its password."""
+    try:
+        parts = urlsplit(address)
+        port = parts.port or _PORTS.get(parts.scheme)
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme not in _PORTS or not parts.hostname or not port:
+        form = "mqtt://USER:PASSWORD@HOST:PORT, or mqtts://, with special characters in percent-encoding"
+        raise StartError(f"IoT Studio's broker: the address must be {form}")
+    return parts, port
 
 
 class BrokerLink:
@@ -35,8 +51,8 @@ class BrokerLink:
         except ImportError:
             text = "A broker needs paho-mqtt: pip install 'airflow-provider-digital-twin[mqtt]'"
             raise StartError(text) from None
-        parts = urlsplit(address)
-        self.url = f"{parts.scheme}://{parts.hostname}:{parts.port}"
+        parts, port = _read_address(address)
+        self.url = f"{parts.scheme}://{parts.hostname}:{port}"
         self.username, self.password = unquote(parts.username or ""), unquote(parts.password or "")
         self.stored = 0
         self._store = store
@@ -50,7 +66,7 @@ class BrokerLink:
         self._client.on_subscribe = lambda *_: self._ready.set()
         self._client.on_message = self._receive
         try:
-            self._client.connect(str(parts.hostname), parts.port or 1883)
+            self._client.connect(str(parts.hostname), port)
         except OSError as error:
             raise StartError(f"The broker {self.url} cannot be reached: {error}") from None
         self._client.loop_start()
