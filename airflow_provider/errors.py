@@ -40,6 +40,14 @@ def clauses(*parts: str, by: str = "; ") -> str:
     return by.join([*map(without_stop, given[:-1]), *given[-1:]])
 
 
+def with_article(noun: str) -> str:
+    """Return a noun with its article: ``a room``, ``an area``, ``a UUID``.
+
+    :param noun: the noun.
+    """
+    return f"{'an' if noun.lower().startswith(tuple('aeio')) else 'a'} {noun}"
+
+
 MAX_LINE = 300
 """Maximum characters of one item in a message."""
 

@@ -18,7 +18,13 @@ from airflow_provider.core.input.values import (
     read_number,
     shown,
 )
-from airflow_provider.errors import InputError, NotFoundError, PermissionDeniedError, ProviderError
+from airflow_provider.errors import (
+    InputError,
+    NotFoundError,
+    PermissionDeniedError,
+    ProviderError,
+    with_article,
+)
 from airflow_provider.mapsindoors import DEFAULT_CONN_ID, api
 
 if TYPE_CHECKING:
@@ -446,7 +452,9 @@ def _check(items: Any, good: Any, fault: str) -> None:
     if isinstance(items, (str, bytes, Mapping)) or not isinstance(items, Collection):
         raise InputError(f"must be a list of objects, not {type(items).__name__}", "the objects")
     wrong = [
-        f"row {number} {fault if isinstance(item, Mapping) else f'is a {type(item).__name__}, not an object'}"
+        f"row {number} {fault}"
+        if isinstance(item, Mapping)
+        else f"row {number} is {with_article(type(item).__name__)}, not an object"
         for number, item in enumerate(items, 1)
         if not isinstance(item, Mapping) or not good(item)
     ]

@@ -17,7 +17,10 @@ from airflow_provider.core.files.csv_reader import JoinedFile, detect_encoding, 
 from airflow_provider.core.input.conditions import refuse_data_frame, refuse_rendered_list
 from airflow_provider.core.input.crs import named_crs_problem
 from airflow_provider.core.redaction import shown_path
-from airflow_provider.errors import InputError
+from airflow_provider.errors import (
+    InputError,
+    with_article,
+)
 
 Row = dict[str, Any]
 
@@ -108,7 +111,7 @@ def _ignore(_: list[str]) -> None:
 def _check(rows: Iterable[tuple[int, Any]], subject: str) -> Iterator[NumberedRow]:
     for number, row in rows:
         if not isinstance(row, dict):
-            raise InputError(f"row {number} is not an object but a {type(row).__name__}", subject)
+            raise InputError(f"row {number} is not an object but {with_article(type(row).__name__)}", subject)
         yield number, row
 
 

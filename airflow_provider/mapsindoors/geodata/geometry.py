@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow_provider.core.input.values import shown_value
 from airflow_provider.core.json_types import Json
+from airflow_provider.errors import with_article
 
 Position = tuple[float, float]
 
@@ -56,7 +57,8 @@ def kind_problem(geometry: Json, base_type: str | None) -> str:
     allowed = KINDS.get(base_type, ("Polygon",)) if base_type else ("Point", "Polygon", "MultiPolygon")
     if kind in allowed:
         return ""
-    return f"must be a {' or '.join(allowed)}{f' for a {base_type}' if base_type else ''}, not {kind!r}"
+    owner = f" for {with_article(base_type)}" if base_type else ""
+    return f"must be a {' or '.join(allowed)}{owner}, not {kind!r}"
 
 
 def is_drawable(geometry: Any) -> bool:

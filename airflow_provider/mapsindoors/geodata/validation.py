@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow_provider.core.input.problems import nearest
 from airflow_provider.core.input.values import shown, shown_value
+from airflow_provider.errors import with_article
 from airflow_provider.mapsindoors.api import BASE_TYPES as BASE_TYPES
 from airflow_provider.mapsindoors.geodata import geometry
 from airflow_provider.mapsindoors.geodata.values import plain_key
@@ -133,7 +134,8 @@ def _base_type_property_problems(given: Mapping[str, Any], base_type: str | None
             allowed = ", ".join(sorted(BASE_TYPE_PROPERTIES[base_type]))
             hint = nearest(key[:100], BASE_TYPE_PROPERTIES[base_type])
             allowed = f"allowed are {allowed}{hint}"
-            yield f"baseTypeProperties key {shown(key)} is not allowed for a {base_type}; {allowed}"
+            owner = with_article(base_type)
+            yield f"baseTypeProperties key {shown(key)} is not allowed for {owner}; {allowed}"
     for key, value in given.items():
         if isinstance(value, (dict, list)):
             yield f"baseTypeProperties value of {shown(key)} must be a text, number or boolean"

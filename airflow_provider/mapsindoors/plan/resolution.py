@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider.core.input.values import UnreadableValueError, read_integer, shown, shown_value
+from airflow_provider.errors import with_article
 from airflow_provider.mapsindoors.geodata import details, geometry, validation
 from airflow_provider.mapsindoors.geodata.diff import doubled_keys, is_empty, same_value, timestamp
 from airflow_provider.mapsindoors.geodata.snapshot import (
@@ -163,9 +164,9 @@ def _member_problems(row: DesiredRow, snapshot: SolutionSnapshot, rules: Rules) 
     if given and row.object_id in snapshot.doubled_keys:
         yield from doubled_keys(given, snapshot.by_id[row.object_id].get("properties") or {})
     if item.get("displayTypeId") == "" and row.object_id and base_type in _NEED_TYPE:
-        yield f"displayTypeId is empty; a {base_type} needs one"
+        yield f"displayTypeId is empty; {with_article(base_type)} needs one"
     if item.get("categories") and base_type in ("venue", "building", "floor"):
-        yield f"has categories, which a {base_type} cannot have"
+        yield f"has categories, which {with_article(base_type)} cannot have"
     members = item.get("baseTypeProperties", {})
     if base_type == "floor" and not rules.exact and members.get("administrativeid"):
         try:
@@ -303,9 +304,9 @@ def _parent_problems(row: DesiredRow, snapshot: SolutionSnapshot, base_type: str
         above = str(snapshot.base_types[parent_id])
     if above is None:
         if not row.object_id and allowed:
-            yield f"has no parent; a {base_type} needs one"
-    elif above not in allowed:
-        yield f"a {base_type} cannot be below a {above}"
+            yield f"has no parent; {with_article(base_type)} needs one"
+    elif base_type and above not in allowed:
+        yield f"{with_article(base_type)} cannot be below {with_article(above)}"
 
 
 def _missing_field_problems(item: Mapping[str, Any], base_type: str) -> Iterator[str]:

@@ -166,7 +166,7 @@ def _with_progress(
     after = f"{counted(left)} after row {last} not sent" if left else "nothing left after"
     progress = f"[{before}; {standing}; {after}]"
     if isinstance(error, ApiError):
-        error.message = f"{with_row_numbers(error.message, batch)} {progress}"
+        error.message = f"{with_row_numbers(error.message, batch)} {progress}".lstrip()
         return error
     described = type(error)(f"{error} {progress}")
     for note in getattr(error, "__notes__", ()):

@@ -137,6 +137,14 @@ def test_a_host_that_goes_away_fails_the_task_with_what_is_updated(
         update([{"id": key, "status": 1} for key in rooms[:5]], batch_size=2)
 
 
+def test_a_refusal_without_words_is_followed_by_what_is_updated(
+    service: MapsIndoorsService, sandbox: Sandbox, rooms: list[str]
+) -> None:
+    sandbox.faults.add("status", method="PUT", status=400)
+    with pytest.raises(RequestRejectedError, match=r" answered 400: \[nothing updated before; row 1 "):
+        update([{"id": rooms[0], "status": 1}])
+
+
 def test_the_read_only_demo_refuses(
     service: MapsIndoorsService, sandbox: Sandbox, connect: Callable[..., Any]
 ) -> None:

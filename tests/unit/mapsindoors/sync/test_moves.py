@@ -86,6 +86,14 @@ def test_a_service_that_refuses_moves_names_the_rows(service: MapsIndoorsService
         ({"externalId": "A-1-01", "parentExternalId": "BLD-A"}, "a room cannot be below a building"),
         ({"externalId": "A-1-01", "parentExternalId": "A-1-02"}, "a room cannot be below a room"),
         ({"externalId": "A-1", "parentExternalId": "A-1-01"}, "a floor cannot be below a room"),
+        (
+            {"externalId": "X", "name": "X", "parentExternalId": "A-1"},
+            r"source: row 1 \(X\): has no baseType",
+        ),
+        (
+            {"externalId": "X", "baseType": "area", "parentExternalId": "BLD-A"},
+            "an area cannot be below a building",
+        ),
         ({"externalId": "BLD-A", "parentExternalId": "BLD-A"}, "a building cannot be below a building"),
         ({"externalId": "A-1-01", "parentExternalId": "X-1"}, "there is no object with externalId 'X-1'"),
         ({"externalId": "A-1-01", "parentId": TUTORIAL_FLOOR}, r"geometry is \d+ km away from it"),
