@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 import socket
 import struct
@@ -31,6 +32,36 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "stray_404": {},
 }
 """Kinds of faults, with the options of each kind and their defaults."""
+
+METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "WEBSOCKET")
+
+
+def _is_number(value: Any, least: float, most: float = math.inf, *, whole: bool = True) -> bool:
+    kinds = (int,) if whole else (int, float)
+    return isinstance(value, kinds) and not isinstance(value, bool) and least <= value <= most
+
+
+def _is_pattern(value: Any) -> bool:
+    try:
+        re.compile(value)
+    except (re.error, TypeError):
+        return False
+    return True
+
+
+_VALUES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "method": (lambda value: value is None or str(value).upper() in METHODS, f"one of {', '.join(METHODS)}"),
+    "path": (lambda value: value is None or _is_pattern(value), "a regular expression"),
+    "times": (lambda value: value is None or _is_number(value, 1), "a whole number of at least 1, or null"),
+    "after": (lambda value: _is_number(value, 0), "a whole number of at least 0"),
+    "status": (lambda value: _is_number(value, 200, 599), "a whole number from 200 to 599"),
+    "headers": (lambda value: isinstance(value, Mapping), "an object"),
+    "seconds": (lambda value: _is_number(value, 0, whole=False), "a number of at least 0"),
+    "pieces": (lambda value: _is_number(value, 1), "a whole number of at least 1"),
+    "location": (lambda value: isinstance(value, str), "a text"),
+    "content_type": (lambda value: value is None or isinstance(value, str), "a text"),
+}
+"""What the values of a fault must be, with the words for it."""
 
 NOT_FOUND: Mapping[str, Any] = {
     "mapsindoors": {"title": "Not Found", "status": 404},
@@ -79,7 +110,10 @@ class Fault:
         if unknown := set(self.options) - set(OPTIONS[self.kind]):
             raise ValueError(f"fault {self.kind!r} has no option {', '.join(sorted(unknown))}")
         self.options = {**OPTIONS[self.kind], **self.options}
-        re.compile(self.path or "")
+        values = {"method": self.method, "path": self.path, "times": self.times, "after": self.after}
+        for name, value in {**values, **self.options}.items():
+            if name in _VALUES and not _VALUES[name][0](value):
+                raise ValueError(f"{name} must be {_VALUES[name][1]}, not {value!r:.100}")
 
     def matches(self, service: str, method: str, path: str) -> bool:
         """Return whether the fault applies to a request."""
@@ -92,9 +126,13 @@ class Fault:
 
 
 class Faults:
-    """The injected faults; safe to use from any thread."""
+    """The injected faults; safe to use from any thread.
+
+    :ivar services: names of the services of the sandbox; empty before its start.
+    """
 
     def __init__(self) -> None:
+        self.services: frozenset[str] = frozenset()
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
 
@@ -112,8 +150,12 @@ class Faults:
         """Inject a fault; see :class:`Fault` and, for the options of a kind, :data:`OPTIONS`.
 
         When several faults match a request, the fault added first hits it.
+
+        :raises ValueError: for a fault that no request could hit, or that could not be made.
         """
         fault = Fault(kind, service, method, path, times, after, options)
+        if service is not None and self.services and service not in self.services:
+            raise ValueError(f"service must be one of {', '.join(sorted(self.services))}, not {service!r}")
         with self._lock:
             self._faults.append(fault)
         return fault

@@ -237,6 +237,7 @@ class Sandbox:
         self.services = {}
         for kind in kinds:
             self.services[kind.name] = kind(self.around)
+        self.faults.services = frozenset({*self.services, "storage"})
         self.switches = Switches(self.services)
         self._set_switches()
         self._run_loads()

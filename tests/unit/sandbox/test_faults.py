@@ -165,7 +165,7 @@ def test_a_fault_without_times_hits_until_it_is_removed(notes: Sandbox) -> None:
     assert get(notes).status_code == 200
 
 
-@pytest.mark.parametrize("filters", [{"service": "other"}, {"method": "POST"}, {"path": "^/notes$"}])
+@pytest.mark.parametrize("filters", [{"service": "storage"}, {"method": "POST"}, {"path": "^/notes$"}])
 def test_a_fault_does_not_hit_other_requests(notes: Sandbox, filters: dict[str, str]) -> None:
     fault = notes.faults.add("status", **filters)
     assert get(notes).status_code == 200
@@ -177,6 +177,38 @@ def test_an_unknown_kind_or_option_is_refused_by_name(notes: Sandbox) -> None:
         notes.faults.add("explode")
     with pytest.raises(ValueError, match="'slow' has no option status"):
         notes.faults.add("slow", status=1)
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ({"kind": "status", "service": "note"}, "service must be one of notes, storage, not 'note'"),
+        ({"kind": "status", "method": "FETCH"}, "method must be one of DELETE, GET, "),
+        ({"kind": "status", "method": 5}, "method must be one of "),
+        ({"kind": "status", "path": 5}, "path must be a regular expression, not 5"),
+        ({"kind": "status", "path": "("}, "path must be a regular expression, not '('"),
+        ({"kind": "status", "times": 0}, "times must be a whole number of at least 1, or null, not 0"),
+        (
+            {"kind": "status", "times": "two"},
+            "times must be a whole number of at least 1, or null, not 'two'",
+        ),
+        ({"kind": "status", "after": -1}, "after must be a whole number of at least 0, not -1"),
+        ({"kind": "status", "after": True}, "after must be a whole number of at least 0, not True"),
+        ({"kind": "status", "status": "500"}, "status must be a whole number from 200 to 599, not '500'"),
+        ({"kind": "html", "status": 99}, "status must be a whole number from 200 to 599, not 99"),
+        ({"kind": "status", "headers": ["a"]}, "headers must be an object, not"),
+        ({"kind": "delay", "seconds": -1}, "seconds must be a number of at least 0, not -1"),
+        ({"kind": "slow", "pieces": 0}, "pieces must be a whole number of at least 1, not 0"),
+        ({"kind": "redirect", "location": 5}, "location must be a text, not 5"),
+    ],
+)
+def test_a_fault_that_could_hit_nothing_or_not_be_made_is_refused(
+    notes: Sandbox, fault: dict[str, Any], words: str
+) -> None:
+    reply = requests.post(f"{notes.url}/_sandbox/faults", json=fault, timeout=5)
+    assert reply.status_code == 400
+    assert words in reply.json()["detail"]
+    assert notes.faults.active() == []
 
 
 def test_threads_share_one_count(notes: Sandbox) -> None:
