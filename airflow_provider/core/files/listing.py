@@ -128,10 +128,7 @@ class Listing:
     def _find(self) -> list[SourceFile]:
         base, parts = patterns.split_path(self.source)
         self._check_pattern(base, parts)
-        try:
-            folder = Folder(base)
-        except ValueError as error:  # The URL's protocol is unknown.
-            raise InputError(f"cannot be opened: {error}", self.where) from None
+        folder = Folder(base, self.subject)
         if self._is_plain(folder, parts):
             return self._of_one(folder, self.source[len(base) :])
         # The marker first: once it is there, the listing is complete.

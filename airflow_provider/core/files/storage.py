@@ -8,12 +8,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from airflow_provider.core.redaction import redact, shown_path
 from airflow_provider.errors import InputError
 
 _LOCAL = ("", "file", "local")
 
 _WITH_BUCKETS = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "adl", "wasb", "oss")
 """Protocols whose first part of a path is a bucket or container, which is never created by writing."""
+
+
+_UNKNOWN = ("No filesystem registered", "Unsupported filesystem")
+"""Beginnings of the errors about an unknown protocol, of Airflow and of universal_pathlib."""
 
 
 def is_local(path: str) -> bool:
@@ -26,6 +31,27 @@ def is_local(path: str) -> bool:
     return ObjectStoragePath(path).protocol in _LOCAL
 
 
+def opened(path: str, subject: str, purpose: str = "opened") -> Any:
+    """Return the ``ObjectStoragePath`` of a path whose storage Airflow knows.
+
+    :param path: a path, or any URL that ``ObjectStoragePath`` takes.
+    :param subject: what the file is, for the error.
+    :param purpose: what cannot be done with it, for the error.
+    :raises InputError: when it has none, such as a protocol of no installed provider.
+    """
+    from airflow.sdk import ObjectStoragePath
+
+    try:
+        found = ObjectStoragePath(path)
+        _ = found.fs
+    except ValueError as error:
+        reason = str(error)
+        if reason.startswith(_UNKNOWN):
+            reason = f"{path.partition('://')[0]}:// needs an Airflow provider that is not installed here"
+        raise InputError(f"'{shown_path(path)}' cannot be {purpose}: {reason}", subject) from None
+    return found
+
+
 def ensure_writable(output_path: str, argument: str = "output_path") -> None:
     """Check that a file can be written, without leaving anything behind but its local folder.
 
@@ -36,13 +62,11 @@ def ensure_writable(output_path: str, argument: str = "output_path") -> None:
     :param argument: the operator's argument, for the error.
     :raises InputError: naming the path and the reason.
     """
-    from airflow.sdk import ObjectStoragePath
-
     given: object = output_path
     if not isinstance(given, str) or not given.strip() or given.endswith("/"):
         raise InputError(f"{output_path!r:.200} names no file", argument)
     try:
-        target = ObjectStoragePath(output_path)
+        target = opened(output_path, argument, "written")
         if target.protocol in _LOCAL:
             _check_folder(Path(target.path))
         else:
@@ -51,7 +75,8 @@ def ensure_writable(output_path: str, argument: str = "output_path") -> None:
         raise
     except Exception as error:  # Storage libraries raise errors of any class.
         reason = f"{type(error).__name__}: {error}"
-        raise InputError(f"'{output_path:.200}' cannot be written: {reason:.500}", argument) from error
+        text = f"'{shown_path(output_path)}' cannot be written: {redact(reason):.500}"
+        raise InputError(text, argument) from error
 
 
 def _check_folder(path: Path) -> None:

@@ -8,6 +8,8 @@ import stat
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from airflow_provider.core.files.storage import opened
+
 _FLAT = ("s3", "s3a", "gs", "gcs", "abfs", "abfss")
 """Protocols of storage without real folders, where all files below a prefix are listed at once."""
 
@@ -37,14 +39,14 @@ class Folder:
     """A folder, listed without what was cached earlier.
 
     :param text: its path or URL, which ends in ``/``; empty for the current folder.
+    :param subject: what it is, for errors.
+    :raises InputError: when its storage is not known.
     """
 
-    def __init__(self, text: str) -> None:
-        from airflow.sdk import ObjectStoragePath
-
+    def __init__(self, text: str, subject: str = "source") -> None:
         self.text = text
         # Airflow 3.1 takes a relative path for one from the root.
-        path = ObjectStoragePath(text if "://" in text else os.path.abspath(text or "."))
+        path = opened(text if "://" in text else os.path.abspath(text or "."), subject)
         self.is_local = path.protocol in _LOCAL
         self._is_flat = path.protocol in _FLAT
         self.storage: Any = path.fs

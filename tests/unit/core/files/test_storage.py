@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from airflow_provider.core.files.listing import find_files
+from airflow_provider.core.files.reader import open_source
 from airflow_provider.core.files.storage import ensure_writable, is_local
 from airflow_provider.errors import InputError
 
@@ -52,5 +54,15 @@ def test_a_connection_that_is_not_there_is_named(s3: Any) -> None:
 
 
 def test_an_unknown_protocol_is_named() -> None:
-    with pytest.raises(InputError, match="cannot be written"):
+    with pytest.raises(InputError, match="cannot be written: nowhere:// needs an Airflow provider"):
         ensure_writable("nowhere://bucket/x.jsonl")
+
+
+@pytest.mark.parametrize(
+    "source", ["gs://bucket/x.csv", "nowhere://bucket/x.csv", "gs://bucket/x/", "gs://b/*.csv"]
+)
+def test_a_source_of_an_unknown_protocol_is_named(source: str) -> None:
+    with pytest.raises(InputError, match="^rows: .* cannot be opened: (gs|nowhere):// needs"):
+        find_files(source, "rows")
+    with pytest.raises(InputError, match="cannot be opened"), open_source(source, "rows"):
+        pass
