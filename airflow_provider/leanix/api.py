@@ -66,6 +66,9 @@ KNOWN_STATUSES = LIVE | ENDED | {CREATED}
 
 _SUCCESS_OR_400 = SUCCESS | {400}
 
+_SUCCESS_OR_CONFLICT = SUCCESS | {400, 409}
+"""Statuses of a start and a stop; the vendor documents 400 for a run in another status."""
+
 
 TOKEN_PATH = "services/mtm/v1/oauth2/token"  # noqa: S105 - a path
 
@@ -126,7 +129,7 @@ def create_run_from_url(url: str, kind: str | None = None, execution_group: str 
 
 
 def start_run(run_id: str, *, test: bool = False) -> Call[bool]:
-    """Start a run; return False when it was started before, which the service answers with 400.
+    """Start a run; return False when it was started before, which the service answers with 400 (or 409).
 
     :param test: a dry run that changes nothing.
     """
@@ -134,18 +137,18 @@ def start_run(run_id: str, *, test: bool = False) -> Call[bool]:
         "POST",
         _run_path(run_id, "start"),
         params={"test": True if test else None},
-        success_statuses=_SUCCESS_OR_400,
+        success_statuses=_SUCCESS_OR_CONFLICT,
         read=_read_accepted,
         name="start the run",
     )
 
 
 def stop_run(run_id: str) -> Call[bool]:
-    """Stop a run; return False when it was not queued or running, which the service answers with 400."""
+    """Stop a run; return False when it was not queued or running, answered by 400 or 409."""
     return Call(
         "POST",
         _run_path(run_id, "stop"),
-        success_statuses=_SUCCESS_OR_400,
+        success_statuses=_SUCCESS_OR_CONFLICT,
         read=_read_accepted,
         name="stop the run",
     )
@@ -340,7 +343,7 @@ def _read_run_id(reply: Reply) -> str:
 
 
 def _read_accepted(reply: Reply) -> bool:
-    return reply.status != 400
+    return reply.status in SUCCESS
 
 
 def _read_status(reply: Reply) -> str:

@@ -17,7 +17,7 @@ from airflow_provider.core.state.submission import Submission
 from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.errors import ProviderError, RunFailedError
 from airflow_provider.leanix import DEFAULT_CONN_ID
-from airflow_provider.leanix.api import FINISHED, run_id_problems
+from airflow_provider.leanix.api import ENDED, FINISHED, run_id_problems
 from airflow_provider.leanix.arguments import (
     FAIL_ON,
     FETCH_SCALARS,
@@ -239,8 +239,9 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
             status = status or wait.stop_at_deadline(hook, run_id)
             self.sync_log_url = hook.sync_log_url()
             outcome, results = finish_run(hook, run_id, status, request, options, report)
-        except RunFailedError:
-            submission.renew()
+        except RunFailedError as error:
+            if error.status in ENDED:  # a run that could not be stopped may still succeed
+                submission.renew()
             raise
         if request.is_full and not self.test_run:
             self._last_item_count(context, request).record(request.sent)

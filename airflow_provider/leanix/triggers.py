@@ -98,7 +98,7 @@ class LeanIXRunTrigger(PollTrigger):
             self.log.info("Run %s is not stopped: another triggerer waits for it", self.run_id)
             return
         stopped = await LeanIXHook(self.leanix_conn_id).astop_run(self.run_id)
-        self.log.info("Run %s %s", self.run_id, "was stopped" if stopped else "was no longer running")
+        self.log.info("Run %s %s", self.run_id, "was asked to stop" if stopped else "was no longer running")
 
 
 class LeanIXRunEndedTrigger(NewItemsTrigger):

@@ -256,7 +256,6 @@ READ = (
         "the list of runs has descriptions",
         "leanix/runs/submit.py",
         choice_reader(_list_has_descriptions, {True: "descriptions", False: "none in the list"}),
-        danger=True,
     ),
     Check(
         "L4.statuses",

@@ -190,7 +190,6 @@ SCRATCH = (
         "a stop takes effect at once",
         "leanix/runs/submit.py",
         _stopped,
-        danger=True,
     ),
     Check(
         "L8.configuration",

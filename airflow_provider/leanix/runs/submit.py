@@ -15,11 +15,17 @@ from airflow_provider.core.state.pauses import TaskPauses
 from airflow_provider.errors import (
     AmbiguousWriteError,
     NotFoundError,
+    PermissionDeniedError,
     ProviderError,
     RequestRejectedError,
+    RunTimeoutError,
     one_line,
 )
-from airflow_provider.leanix.api import CREATED, LIVE, MAX_TEXT_LENGTH, UNSUCCESSFUL
+from airflow_provider.leanix.api import CREATED, ENDED, LIVE, MAX_TEXT_LENGTH, UNSUCCESSFUL
+from airflow_provider.leanix.runs.wait import deadline_after, status_after_stop
+
+SUPERSEDED_SECONDS = 60.0
+"""Maximum seconds until a run with an earlier input has ended after its stop."""
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
@@ -56,7 +62,7 @@ def submit(
         _stop_superseded_runs(hook, submission, is_retry)
         submission.intend()
         run_id, status = _create_run(hook, submission, ldif, execution_group), CREATED
-        if execution_group and is_retry and not submission.remembers:
+        if is_retry and not submission.remembers:
             _ensure_no_hidden_run(hook, submission, run_id)
         name = f"execution group {execution_group}" if execution_group else ldif.connector
         hook.log.info("Created run %s of %s (%s)", run_id, name, submission.marker)
@@ -97,7 +103,7 @@ def stop_killed_run(hook: LeanIXHook, run_id: str, log: Logger) -> None:
             seconds,
         )
     else:
-        log.info("Run %s %s", run_id, "was stopped" if hook.stop_run(run_id) else "was not running")
+        log.info("Run %s %s", run_id, "was asked to stop" if hook.stop_run(run_id) else "was not running")
 
 
 def _record(hook: LeanIXHook, submission: Submission, run_id: str, status: str) -> None:
@@ -190,15 +196,15 @@ def select_marked_run(rows: Iterable[Mapping[str, Any]], marker: str) -> tuple[i
 def _ensure_no_hidden_run(hook: LeanIXHook, submission: Submission, run_id: str) -> None:
     """Raise unless a run of an earlier attempt would have been found by its marker.
 
-    It is not documented whether runs of groups keep their description. The new run, which is not started yet,
-    shows it.
+    It is not certain that the list of runs has descriptions, nor that runs of groups keep theirs. The new
+    run, which is not started yet, shows it.
     """
     if select_marked_run(hook.list_runs(), submission.marker):
         return
     raise without_retry(
         AmbiguousWriteError(
-            "an earlier attempt of this task may have started a run, and the service does not return the"
-            f" descriptions of runs of execution groups, by which it would be found. Run {run_id} was created"
+            "an earlier attempt of this task may have started a run, and the service's list of runs does not"
+            f" have the descriptions by which it would be found. Run {run_id} was created"
             " and is not started. Look into the workspace's sync log; if there is no run, start the task in a"
             " new DAG run. From Airflow 3.3 on, the run's id is remembered"
         )
@@ -221,7 +227,10 @@ def _create_run(hook: LeanIXHook, submission: Submission, ldif: Ldif, execution_
 
 
 def _stop_superseded_runs(hook: LeanIXHook, submission: Submission, is_retry: bool) -> None:
-    """Stop the runs that earlier attempts have started with another input, before the new run starts."""
+    """Stop the runs that earlier attempts have started with another input, before the new run starts.
+
+    :raises RunTimeoutError: when one of them does not end.
+    """
     superseded: list[str] = []
     if submission.earlier_id and _status_or_none(hook, submission.earlier_id) in LIVE:
         superseded.append(submission.earlier_id)
@@ -230,6 +239,14 @@ def _stop_superseded_runs(hook: LeanIXHook, submission: Submission, is_retry: bo
     for run_id in superseded:
         hook.log.warning("The input has changed: stopping run %s of an earlier attempt", run_id)
         hook.stop_run(run_id)
+        status = status_after_stop(hook, run_id, deadline_after(SUPERSEDED_SECONDS))
+        if status not in ENDED:
+            raise RunTimeoutError(
+                run_id,
+                status,
+                f"the input has changed, and {SUPERSEDED_SECONDS:g} s after its stop the run of an earlier"
+                " attempt had not ended; no new run was created beside it, a retry looks again",
+            )
 
 
 def live_run_ids(rows: Iterable[Mapping[str, Any]], marker: str) -> list[str]:
@@ -247,11 +264,11 @@ def live_run_ids(rows: Iterable[Mapping[str, Any]], marker: str) -> list[str]:
 def _status_or_none(hook: LeanIXHook, run_id: str) -> str | None:
     """Return a run's status, or None for an unknown run.
 
-    A 404 may come from a gateway, so it is confirmed by the run list.
+    A 404 may come from a gateway, and which status an unknown run has is not documented: the run list tells.
     """
     try:
         return hook.get_run_status(run_id)
-    except NotFoundError:
+    except (NotFoundError, PermissionDeniedError, RequestRejectedError):
         found = (str(row.get("status")) for row in hook.list_runs() if row.get("id") == run_id)
         return next(found, None)
 

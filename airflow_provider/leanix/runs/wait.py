@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,13 @@ if TYPE_CHECKING:
     from airflow_provider.leanix.hooks import LeanIXHook
 
 _STOP_SECONDS = 3.0
-"""Maximum seconds for each of the two requests that follow a deadline."""
+"""Maximum seconds for reading the status at a deadline, and again for stopping the run."""
+
+_STOP_INTERVAL = 0.5
+"""Maximum seconds between polls of a run that is being stopped."""
+
+_UNKNOWN = "UNKNOWN"
+"""Status of a run that could not be read."""
 
 RESULTS_SECONDS = 60.0
 """Maximum seconds between the end of a run and its results."""
@@ -72,19 +79,50 @@ def stop_at_deadline(hook: LeanIXHook, run_id: str) -> str:
             status = hook.get_run_status(run_id)
         except TRANSIENT_ERRORS as error:
             hook.log.warning("The status of run %s cannot be read at the deadline: %s", run_id, error)
-            status = "UNKNOWN"
+            status = _UNKNOWN
         if status in ENDED:
             return status
-    with hook.until(deadline_after(_STOP_SECONDS)):
+    deadline = deadline_after(_STOP_SECONDS)
+    with hook.until(deadline):
         try:
-            stopped = hook.stop_run(run_id)
-            if not stopped and (now := hook.get_run_status(run_id)) in ENDED:
-                return now  # the run ended between the two requests
-            result = "it was stopped" if stopped else "it could not be stopped"
+            accepted = hook.stop_run(run_id)
+            now = status_after_stop(hook, run_id, deadline) if accepted else hook.get_run_status(run_id)
         except ProviderError as error:
-            stopped, result = False, f"it could not be stopped: {error}"
+            accepted, now, result = False, status, f"it could not be stopped: {error}"
+        else:
+            result = _stop_result(accepted, now)
+    if now in ENDED - {STOPPED} or (now == STOPPED and not accepted):
+        return now  # the run ended before it could be stopped
     reason = f"it was {status} at the deadline; {result}"
-    raise RunFailedError(run_id, STOPPED if stopped else status, reason)
+    raise RunFailedError(run_id, STOPPED if accepted and now == _UNKNOWN else now, reason)
+
+
+def _stop_result(accepted: bool, status: str) -> str:
+    if not accepted:
+        return "it could not be stopped"
+    if status == _UNKNOWN:
+        return "it was stopped, but its status cannot be read"
+    if status == STOPPED:
+        return "it was stopped"
+    return f"the stop was accepted, but {_STOP_SECONDS:g} s later it was {status}; a retry resumes it"
+
+
+def status_after_stop(hook: LeanIXHook, run_id: str, deadline: float) -> str:
+    """Return the last status of a run whose stop the service has accepted, and which may take effect later.
+
+    :param deadline: seconds since the epoch, until which its end is awaited.
+    :return: the status; ``UNKNOWN`` when it could not be read.
+    """
+    last = _UNKNOWN
+
+    def poll() -> str | None:
+        nonlocal last
+        last = hook.get_run_status(run_id)
+        return last if last in ENDED else None
+
+    with suppress(TimeoutError, ProviderError):
+        wait_for(poll, deadline=deadline, poll_interval=_STOP_INTERVAL, log=hook.log, sleep=sleep)
+    return last
 
 
 def download_results(

@@ -224,6 +224,21 @@ def test_deadline_stops_the_run_and_fails_the_task(
 
 
 @BOTH
+def test_a_run_that_goes_on_after_its_stop_is_not_called_stopped(
+    leanix: Any, task: TaskRunner, monkeypatch: pytest.MonkeyPatch, deferrable: bool
+) -> None:
+    monkeypatch.setattr(wait, "_STOP_SECONDS", 0.2)
+    leanix.stuck_in, leanix.stop_seconds = "PENDING", float("inf")
+    with pytest.raises(
+        RunFailedError, match="ended as PENDING: .* the stop was accepted, but .* was PENDING"
+    ):
+        task.run(run_operator(**OUTBOUND, timeout=0.3, deferrable=deferrable))
+    leanix.runs[0].stuck_in = None
+    assert task.run(run_operator(**OUTBOUND, deferrable=deferrable))["run_id"] == leanix.runs[0].id
+    assert leanix.starts == 1
+
+
+@BOTH
 def test_deadline_stops_the_run_also_when_its_status_cannot_be_read(
     leanix: Any, task: TaskRunner, sandbox: Any, deferrable: bool
 ) -> None:

@@ -8,12 +8,21 @@ from typing import Any
 import pytest
 
 from airflow_provider.core.state.submission import Submission
-from airflow_provider.errors import NotFoundError, ProviderError, RequestRejectedError, RunFailedError
+from airflow_provider.errors import (
+    AmbiguousWriteError,
+    ApiError,
+    NotFoundError,
+    PermissionDeniedError,
+    ProviderError,
+    RequestRejectedError,
+    RunFailedError,
+    RunTimeoutError,
+)
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.operators import LeanIXRunOperator, LeanIXStartRunOperator
 from airflow_provider.leanix.runs import submit
 from airflow_provider.sandbox.leanix.seed import tutorial_items
-from tests.support.airflow_names import TaskDeferred
+from tests.support.airflow_names import AirflowFailException, TaskDeferred
 from tests.support.task_runner import TaskRunner
 
 from ..conftest import INBOUND, OUTBOUND
@@ -87,6 +96,37 @@ def test_crash_at_any_step_never_starts_a_second_run(
     assert (leanix.starts, leanix.peak_live) == (1, 1)
     assert len([run for run in leanix.runs if run.status != "CREATED"]) == 1
     assert len(leanix.runs) == 1
+
+
+@BOTH
+@MEMORY
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(("owner", "method"), STEPS[:5], ids=[name for _, name in STEPS[:5]])
+def test_a_service_that_lists_no_descriptions_never_gets_a_second_run(
+    leanix: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: type,
+    method: str,
+    when: str,
+    remembers: bool,
+    deferrable: bool,
+) -> None:
+    leanix.list_descriptions = False
+    task = TaskRunner(remembers=remembers)
+    if deferrable and method == "get_run_status":
+        method = "get_run_stats"  # the triggerer has read the status already
+    die_once(monkeypatch, owner, method, when)
+    with pytest.raises(Crash):
+        task.run(run_operator(deferrable=deferrable))
+    started = leanix.starts
+    if remembers:
+        assert task.run(run_operator(deferrable=deferrable))["status"] == "FINISHED"
+        assert leanix.starts == 1
+        return
+    with pytest.raises(AmbiguousWriteError, match="may have started a run") as caught:
+        task.run(run_operator(deferrable=deferrable))
+    assert isinstance(caught.value, AirflowFailException)
+    assert leanix.starts == started
 
 
 @BOTH
@@ -240,6 +280,45 @@ def test_changed_input_stops_the_old_run_and_starts_a_new_one(leanix: Any, remem
     assert (result["processed"], leanix.peak_live) == (1, 1)
 
 
+@MEMORY
+def test_a_superseded_run_has_ended_before_the_new_one_starts(leanix: Any, remembers: bool) -> None:
+    leanix.stop_seconds, leanix.stuck_in = 0.3, "IN_PROGRESS"
+    task = TaskRunner(remembers=remembers)
+    task.begin(run_operator(deferrable=True))
+    leanix.stuck_in = None
+    assert task.run(run_operator(description="changed"))["status"] == "FINISHED"
+    assert ([run.status for run in leanix.runs], leanix.peak_live) == (["STOPPED", "FINISHED"], 1)
+
+
+@MEMORY
+def test_no_run_starts_beside_a_superseded_one_that_does_not_stop(
+    leanix: Any, monkeypatch: pytest.MonkeyPatch, remembers: bool
+) -> None:
+    monkeypatch.setattr(submit, "SUPERSEDED_SECONDS", 0.2)
+    leanix.stop_seconds, leanix.stuck_in = float("inf"), "IN_PROGRESS"
+    task = TaskRunner(remembers=remembers)
+    task.begin(run_operator(deferrable=True))
+    for _ in range(2):
+        with pytest.raises(RunTimeoutError, match="no new run was created") as caught:
+            task.run(run_operator(description="changed"))
+        assert (caught.value.run_id, caught.value.status) == (leanix.runs[0].id, "IN_PROGRESS")
+    assert leanix.starts == len(leanix.runs) == 1
+    leanix.stuck_in = leanix.runs[0].stuck_in = None
+    assert task.run(run_operator(description="changed"))["status"] == "FINISHED"
+    assert leanix.peak_live == 1
+
+
+@BOTH
+@pytest.mark.parametrize("status", [400, 409])
+def test_a_start_that_was_done_already_is_no_error(
+    leanix: Any, sandbox: Any, status: int, deferrable: bool
+) -> None:
+    leanix.second_start_status = status
+    sandbox.faults.add("reset_after", method="POST", path="/start$")
+    assert TaskRunner().run(run_operator(deferrable=deferrable))["status"] == "FINISHED"
+    assert leanix.starts == 1
+
+
 def test_two_tasks_never_take_each_others_run(leanix: Any) -> None:
     ids = {TaskRunner(task_id=name, remembers=False).run(run_operator())["run_id"] for name in ("a", "b")}
     assert len(ids) == 2
@@ -268,9 +347,36 @@ def test_a_run_that_is_only_said_to_be_unknown_is_not_replaced(
     assert (leanix.starts, len(leanix.runs)) == (1, 1)
 
 
-def test_the_list_confirms_or_corrects_that_a_run_is_unknown() -> None:
+@pytest.mark.parametrize("status", [400, 403, 404])
+def test_a_run_that_the_service_no_longer_has_is_replaced(leanix: Any, status: int) -> None:
+    leanix.unknown_run_status, leanix.stuck_in = status, "IN_PROGRESS"
+    task = TaskRunner()
+    task.begin(run_operator(deferrable=True))
+    leanix.machine.runs.clear()
+    leanix.machine.live.clear()
+    leanix.stuck_in = None
+    assert task.run(run_operator())["status"] == "FINISHED"
+
+
+def test_a_run_that_may_not_be_read_is_not_replaced(leanix: Any) -> None:
+    task = TaskRunner()
+    task.begin(run_operator(deferrable=True))
+    leanix.allowed = False
+    with pytest.raises(PermissionDeniedError):
+        task.run(run_operator())
+    leanix.allowed = True
+    assert task.run(run_operator())["run_id"] == leanix.runs[0].id
+    assert leanix.starts == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [NotFoundError(404), PermissionDeniedError(403), RequestRejectedError(400)],
+    ids=lambda e: e.status,
+)
+def test_the_list_confirms_or_corrects_that_a_run_is_unknown(error: ApiError) -> None:
     def unknown(run_id: str) -> str:
-        raise NotFoundError(404, "", run_id)
+        raise error
 
     rows = [{"id": "other", "status": "FAILED"}, {"id": "r", "status": "FINISHED"}]
     hook: Any = SimpleNamespace(get_run_status=unknown, list_runs=lambda: rows)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider.core import polling
 from airflow_provider.errors import RunFailedError, ServerError
 from airflow_provider.leanix.runs import wait
 from tests.support.fake_clock import FakeClock
@@ -56,6 +57,7 @@ def _raise(value: Any) -> Any:
 def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     fake = FakeClock()
     monkeypatch.setattr(wait, "clock", fake)
+    monkeypatch.setattr(polling, "clock", fake)
     monkeypatch.setattr(wait, "sleep", fake.sleep)
     return fake
 
@@ -66,13 +68,27 @@ DOWN = ServerError(503, "", "down")
 @pytest.mark.parametrize(
     ("hook", "status", "reason"),
     [
-        (Hook("IN_PROGRESS"), "STOPPED", "it was IN_PROGRESS at the deadline; it was stopped"),
+        (Hook("IN_PROGRESS", "STOPPED"), "STOPPED", "it was IN_PROGRESS at the deadline; it was stopped"),
+        (
+            Hook("IN_PROGRESS", "IN_PROGRESS", "PENDING", "STOPPED"),
+            "STOPPED",
+            "it was IN_PROGRESS at the deadline; it was stopped",
+        ),
+        (
+            Hook("PENDING", *["IN_PROGRESS"] * 99),
+            "IN_PROGRESS",
+            "it was PENDING at the deadline; the stop was accepted, but 3 s later it was IN_PROGRESS",
+        ),
         (
             Hook("IN_PROGRESS", "IN_PROGRESS", stopped=False),
             "IN_PROGRESS",
             "it was IN_PROGRESS at the deadline; it could not be stopped",
         ),
-        (Hook(DOWN), "STOPPED", "it was UNKNOWN at the deadline; it was stopped"),
+        (
+            Hook(*[DOWN] * 99),
+            "STOPPED",
+            "it was UNKNOWN at the deadline; it was stopped, but its status cannot be read",
+        ),
         (
             Hook("IN_PROGRESS", stopped=DOWN),
             "IN_PROGRESS",
@@ -87,13 +103,16 @@ def test_a_run_that_has_not_ended_at_the_deadline_is_stopped(
         wait.stop_at_deadline(hook, "r")  # type: ignore[arg-type]
     assert (caught.value.run_id, caught.value.status) == ("r", status)
     assert reason in str(caught.value)
-    assert hook.deadlines == [clock.now + 3.0] * 2
+    assert len(hook.deadlines) == 2
+    assert clock.now <= hook.deadlines[0] == hook.deadlines[1]
 
 
 def test_a_run_that_ends_at_the_deadline_is_not_stopped(clock: FakeClock) -> None:
     assert wait.stop_at_deadline(Hook("FINISHED", stopped=DOWN), "r") == "FINISHED"  # type: ignore[arg-type]
     between = Hook("IN_PROGRESS", "FAILED", stopped=False)
     assert wait.stop_at_deadline(between, "r") == "FAILED"  # type: ignore[arg-type]
+    late = Hook("IN_PROGRESS", "IN_PROGRESS", "FINISHED", stopped=True)
+    assert wait.stop_at_deadline(late, "r") == "FINISHED"  # type: ignore[arg-type]
 
 
 def test_an_unknown_status_is_logged_once() -> None:
