@@ -8,11 +8,17 @@ from typing import Any
 from airflow_provider.core.http.call import Params
 from airflow_provider.core.http.twins import blocking, blocking_iterator, no_items, twin, twin_iterator, wait
 from airflow_provider.core.input.conditions import raise_problems
-from airflow_provider.errors import AmbiguousWriteError, InputError, RequestRejectedError, TransportError
+from airflow_provider.errors import (
+    AmbiguousWriteError,
+    ApiError,
+    InputError,
+    RequestRejectedError,
+    TransportError,
+)
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.conditions import selects_nothing
 from airflow_provider.iotstudio.hooks_admin import SpaceAdminHook
-from airflow_provider.iotstudio.hooks_base import next_cursor
+from airflow_provider.iotstudio.hooks_base import next_cursor, read_twice
 
 MAY_BE_STORED = (
     "the service may have stored the other values of the refused write, which its docs leave open: read the"
@@ -21,6 +27,9 @@ MAY_BE_STORED = (
 """Note of the error of a write with several values."""
 
 _REFUSED_VALUES = frozenset({400, 422})
+
+_MAYBE_GONE = frozenset({400, 403})
+"""Statuses, beside 404, of replies about a Thing that does not exist; the docs leave them open."""
 
 
 class IoTStudioHook(SpaceAdminHook):
@@ -157,7 +166,9 @@ class IoTStudioHook(SpaceAdminHook):
         end: api.Time | None = None,
         name: str | None = None,
     ) -> AsyncGenerator[dict[str, Any], None]:
-        """Yield a Thing's recorded values, newest first: ``{"at": time, "properties": {name: value}}``.
+        """Yield a Thing's recorded values: ``{"at": time, "properties": {name: value}}``.
+
+        They come in the service's order, in its samples the newest first.
 
         :param thing_id: the Thing's id.
         :param start: no value before this time: ISO 8601, the API's short forms, a datetime or date, seconds
@@ -256,6 +267,22 @@ def may_be_stored(error: Exception | None, values: Mapping[str, Any]) -> bool:
     """
     refused = isinstance(error, RequestRejectedError) and error.status in _REFUSED_VALUES
     return refused and len(values) > 1
+
+
+def is_gone(hook: IoTStudioHook, thing_id: str, error: ApiError) -> bool:
+    """Return whether an error about a Thing, other than a 404, means that it is gone.
+
+    The list of Things tells. Advice about scopes would mislead then.
+
+    :param hook: the space.
+    :param thing_id: the Thing's id.
+    :param error: the reply about the Thing.
+    """
+
+    def is_listed() -> bool:
+        return any(thing["uid"] == thing_id for thing in hook.list_things(params={"thingID[]": [thing_id]}))
+
+    return error.status in _MAYBE_GONE and not read_twice(is_listed)
 
 
 def _checked_values(thing_id: str, values: object) -> dict[str, Any]:

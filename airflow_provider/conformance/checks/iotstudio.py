@@ -304,7 +304,6 @@ READ = (
         "a history begins with the newest value",
         "iotstudio/export/history.py",
         choice_reader(_order, {"newest": "the newest first", "oldest": "the oldest first"}),
-        danger=True,
     ),
     Check(
         "I4.end",

@@ -79,8 +79,9 @@ def read_things(
         except NotFoundError as error:
             return ThingEvents(thing_id, [], error)
         except (PermissionDeniedError, RequestRejectedError) as error:
-            # A service may answer so for a Thing that is gone; advice about scopes would mislead then.
-            if error.status not in _MAYBE_GONE or read_twice(lambda: _is_listed(hook, thing_id)):
+            from airflow_provider.iotstudio.hooks import is_gone
+
+            if not is_gone(hook, thing_id, error):
                 raise
             return ThingEvents(thing_id, [], error)
         return _select(thing_id, read_events(thing_id, items), names, starts.get(thing_id, since))
@@ -90,13 +91,6 @@ def read_things(
 
 MAX_FAILURES = 2 * CONCURRENCY
 """Number of Things that fail before a poll ends, when none could be read."""
-
-_MAYBE_GONE = (400, 403)
-"""Statuses, beside 404, of replies about a Thing that does not exist."""
-
-
-def _is_listed(hook: IoTStudioHook, thing_id: str) -> bool:
-    return any(thing["uid"] == thing_id for thing in hook.list_things(params={"thingID[]": [thing_id]}))
 
 
 def _select(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.input.problems import nearest
-from airflow_provider.errors import NotFoundError, one_line
+from airflow_provider.errors import ApiError, NotFoundError, one_line
 from airflow_provider.iotstudio.known_names import names_of
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Coverage:
         self._read: set[str | None] = set()
         self._lacking: set[str] = set()
         self._known: set[str] = set()
-        self._error: NotFoundError | None = None
+        self._error: ApiError | None = None
 
     def note_read(self, name: str | None) -> None:
         """Note that a history was read, with or without values.
@@ -47,13 +47,13 @@ class Coverage:
             self._with_rows.add(thing_id)
 
     def note_not_found(
-        self, thing_id: str, name: str | None, error: NotFoundError, thing: Mapping[str, Any] | None
+        self, thing_id: str, name: str | None, error: ApiError, thing: Mapping[str, Any] | None
     ) -> None:
         """Note that a history is not there.
 
         :param thing_id: the Thing's id.
         :param name: the property; None for all.
-        :param error: the service's 404.
+        :param error: the service's reply.
         :param thing: the Thing's description; None when the Thing is gone.
         """
         with self._lock:
@@ -67,7 +67,7 @@ class Coverage:
     def raise_if_nothing(self) -> None:
         """Raise when not one of the histories is there: the ids or the names are wrong.
 
-        :raises NotFoundError: the service's 404, with the most similar property.
+        :raises NotFoundError: the service's reply, with the most similar property.
         """
         error = self._error
         if error is None or self._read:

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider.core.http.circles import Circle
 from airflow_provider.core.input.conditions import list_problems, raise_problems
 from airflow_provider.core.input.scalars import Scalar, read_scalars
-from airflow_provider.errors import InputError, NotFoundError
+from airflow_provider.errors import (
+    ApiError,
+    InputError,
+    NotFoundError,
+    PermissionDeniedError,
+    RequestRejectedError,
+)
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.api import Page
 from airflow_provider.iotstudio.conditions import (
@@ -212,11 +218,11 @@ def read_history(
 class _HistoryMissingError(Exception):
     """A history is not there: the Thing is gone, or does not have the property.
 
-    :param error: the service's 404.
+    :param error: the service's reply.
     :param thing: the Thing's description; None when it is gone, or was not read.
     """
 
-    def __init__(self, error: NotFoundError, thing: dict[str, Any] | None) -> None:
+    def __init__(self, error: ApiError, thing: dict[str, Any] | None) -> None:
         super().__init__(error, thing)
         self.error = error
         self.thing = thing
@@ -312,7 +318,9 @@ class _HistoryReader:
             if rows:
                 self._coverage.note_rows(thing_id)
             self._put(rows)
-            oldest = rows[-1]["at"] if rows else oldest
+            # Which end of a history comes first is not documented.
+            ends = [oldest, rows[0]["at"], rows[-1]["at"]] if rows else [oldest]
+            oldest = min(filter(None, ends), key=api.parse_time, default=None)
             cursor = next_cursor(cursor, page, circle)
             if not cursor:
                 self._retention.check(thing_id, name, oldest)
@@ -326,6 +334,12 @@ class _HistoryReader:
             thing = self._description(thing_id, name)
             if thing is not None and name not in names_of(thing):
                 raise _HistoryMissingError(error, thing) from None
+        except (PermissionDeniedError, RequestRejectedError) as error:
+            from airflow_provider.iotstudio.hooks import is_gone
+
+            if is_gone(self._hook, thing_id, error):
+                raise _HistoryMissingError(error, None) from None
+            raise
         try:
             return read_twice(read)
         except NotFoundError as error:

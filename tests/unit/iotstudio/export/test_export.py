@@ -340,9 +340,11 @@ def test_transient_faults_lose_no_rows(
     assert len(rows) == len(set(rows)) == 2880
 
 
+@pytest.mark.parametrize("order", ["newest", "oldest"])
 def test_a_start_before_the_oldest_stored_value_is_reported(
-    service: IoTStudioService, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    service: IoTStudioService, tmp_path: Path, capsys: pytest.CaptureFixture[str], order: Any
 ) -> None:
+    service.history_order = order
     service.forgotten_before = "2026-01-02T12:00:00Z"
     path = tmp_path / "history.jsonl"
     things = list(service.space.things)[:20]
@@ -355,6 +357,7 @@ def test_a_start_before_the_oldest_stored_value_is_reported(
     assert retention["kept_from"][THING] == "2026-01-02T12:00:00Z"
     logged = capsys.readouterr().out
     assert "20 of 20 Things have no stored value from before 2026-01-02T00:00:00+00:00" in logged
+    assert "the oldest value is from 2026-01-02T12:00:00Z" in logged
 
 
 @pytest.mark.slow

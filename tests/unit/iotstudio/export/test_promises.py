@@ -15,7 +15,7 @@ from airflow.sdk import Asset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider.errors import ApiError, InputError, NotFoundError
+from airflow_provider.errors import ApiError, InputError, NotFoundError, PermissionDeniedError
 from airflow_provider.iotstudio.export import incremental
 from airflow_provider.iotstudio.export.things import ThingColumns
 from airflow_provider.iotstudio.operators import (
@@ -255,6 +255,28 @@ def test_a_thing_that_is_gone_meanwhile_is_counted(
     assert UNKNOWN in capsys.readouterr().out
     result = history(tmp_path / "x.jsonl", thing_ids=[THING, UNKNOWN], properties=["temperature"])
     assert (result["rows"], result["missing_things"]) == (72, 1)
+
+
+@pytest.mark.parametrize("status", [400, 403])
+@pytest.mark.parametrize("arguments", [{}, {"properties": ["temperature"]}])
+def test_a_thing_that_is_gone_ends_no_export_whatever_the_service_answers(
+    service: IoTStudioService, tmp_path: Path, status: Any, arguments: dict[str, Any]
+) -> None:
+    service.unknown_thing_status = status
+    result = history(tmp_path / "x.jsonl", thing_ids=[UNKNOWN, THING], **arguments)
+    assert (result["rows"], result["missing_things"]) == (72 if arguments else 144, 1)
+    with pytest.raises(NotFoundError, match="none of the histories exists"):
+        history(tmp_path / "x.jsonl", thing_ids=[UNKNOWN], **arguments)
+
+
+@pytest.mark.parametrize("arguments", [{}, {"properties": ["temperature"]}])
+def test_a_thing_that_is_there_and_refuses_fails_the_export(
+    service: IoTStudioService, sandbox: Sandbox, tmp_path: Path, arguments: dict[str, Any]
+) -> None:
+    sandbox.faults.add("status", path=f"{THING}/properties-history", status=403, times=None)
+    with pytest.raises(PermissionDeniedError, match="needs the scope"):
+        history(tmp_path / "x.jsonl", **arguments)
+    assert not (tmp_path / "x.jsonl").exists()
 
 
 @pytest.mark.parametrize("arguments", [{}, {"properties": ["temperature"]}])
