@@ -61,6 +61,7 @@ def submit(
     request: ActionRequest,
     *,
     attempted_since: datetime | None = None,
+    classifier: StatusClassifier,
 ) -> str:
     """Request an action, or resume the request of an earlier attempt; return the action's id.
 
@@ -72,6 +73,7 @@ def submit(
     :param request: the action to request.
     :param attempted_since: start of an earlier attempt that left no state, None when there was none. A
         request made since then with the same input, unless it has failed, is taken for this task's own.
+    :param classifier: the statuses of a request that has failed.
     :raises AmbiguousWriteError: when two requests got no response and neither is in the action list, or when
         more newer requests exist than the service retains.
     """
@@ -80,7 +82,7 @@ def submit(
         return submission.remote_id
     attempted_before = submission.is_known
     if not attempted_before:
-        submission.intend(_earlier_requests(hook, request, attempted_since))
+        submission.intend(_earlier_requests(hook, request, attempted_since, classifier))
         attempted_before = attempted_since is not None
     known = frozenset(submission.note or ())
     # The request of a killed attempt may still be on its way, so the search is repeated.
@@ -112,18 +114,20 @@ def _resume(hook: IoTStudioHook, submission: Submission, request: ActionRequest,
 
 
 def _earlier_requests(
-    hook: IoTStudioHook, request: ActionRequest, attempted_since: datetime | None
+    hook: IoTStudioHook,
+    request: ActionRequest,
+    attempted_since: datetime | None,
+    classifier: StatusClassifier,
 ) -> list[str]:
     """Return the ids of requests that do not belong to this task."""
     entries = list(hook.list_actions(request.thing_id, request.action))
     if attempted_since is None:
         return [entry["id"] for entry in entries]
     since = attempted_since - CLOCK_SKEW
-    resumable = {"pending", "completed"}
     return [
         entry["id"]
         for entry in entries
-        if entry.get("status") not in resumable or _requested_at(entry) < since
+        if classifier.is_failure(str(entry.get("status"))) or _requested_at(entry) < since
     ]
 
 
@@ -177,6 +181,10 @@ class StatusClassifier(NamedTuple):
         """Return whether a status ends the action."""
         return _plain(status) in set(map(_plain, (*self.success, *self.failure)))
 
+    def is_failure(self, status: str) -> bool:
+        """Return whether a status says that the action was not done."""
+        return _plain(status) in set(map(_plain, self.failure))
+
     def result_or_raise(self, request: ActionRequest, entry: dict[str, Any]) -> dict[str, Any]:
         """Return a finished action as an operator's result.
 
@@ -185,7 +193,7 @@ class StatusClassifier(NamedTuple):
         :raises RunFailedError: when its status is one of the failures.
         """
         status, output = str(entry.get("status")), entry.get("output")
-        if _plain(status) in set(map(_plain, self.failure)):
+        if self.is_failure(status):
             told = truncate(redact(str(output)))
             raise RunFailedError(redact(entry["id"]), redact(status), f"{request}; output: {told}")
         return {"action_id": entry["id"], "status": status, "output": output}
@@ -368,8 +376,13 @@ def finish(
     if not is_met and not options.classifier.is_final(status):
         reason = f"{options.request} was not finished after {options.timeout:g} s"
         raise RunTimeoutError(entry["id"], status, reason)
+    try:
+        result = options.classifier.result_or_raise(options.request, entry)
+    except RunFailedError:
+        submission.renew()  # a retry requests the action again
+        raise
     submission.finished()
-    return options.classifier.result_or_raise(options.request, entry)
+    return result
 
 
 def check_condition(hook: IoTStudioHook, options: ActionOptions) -> None:

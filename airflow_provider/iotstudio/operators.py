@@ -268,7 +268,9 @@ class IoTStudioInvokeActionOperator(BaseOperator):
             if options.done_when and not submission.is_known:
                 check_condition(hook, options)
             since = attempted_since(context, submission)
-            action_id = submit(hook, submission, options.request, attempted_since=since)
+            action_id = submit(
+                hook, submission, options.request, attempted_since=since, classifier=options.classifier
+            )
             if not options.wait:
                 submission.finished()
                 result = {"action_id": action_id, "status": INITIAL_STATUS, "output": None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from types import SimpleNamespace
@@ -32,6 +33,7 @@ from airflow_provider.sandbox.iotstudio.records import Entry
 from airflow_provider.sandbox.server import Sandbox
 from tests.support.airflow_names import TaskDeferred
 from tests.support.state_store import FakeStateStore
+from tests.support.task_runner import TaskRunner
 
 from .conftest import THING
 
@@ -95,6 +97,36 @@ def test_a_failure_status_fails_the_task_and_a_retry_requests_the_action_again(
     assert caught.value.status == "Failed"
     service.device_answers = {}
     assert operator().execute(context(store, 2))["status"] == "completed"
+    assert len(requested(service)) == 2
+
+
+@pytest.mark.usefixtures("wait_on_the_sandbox")
+@pytest.mark.parametrize("remembers", [True, False], ids=["with-store", "without"])
+@pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
+def test_each_retry_after_a_failure_requests_the_action_until_it_is_done(
+    service: IoTStudioService, remembers: bool, deferrable: bool
+) -> None:
+    task = TaskRunner(remembers=remembers)
+    task.extra_context = {"dag_run": SimpleNamespace(start_date=datetime.now(UTC))}
+    arguments = {"deferrable": deferrable, "poll_interval": 0.02}
+    service.device_answers, service.device_seconds = {"updateFirmware": ("failed", "busy")}, 0
+    for _ in range(2):
+        with pytest.raises(RunFailedError, match="busy"):
+            task.run(operator(**arguments))
+    service.device_answers = {}
+    assert task.run(operator(**arguments))["status"] == "completed"
+    assert [entry.status for entry in requested(service)] == ["failed", "failed", "completed"]
+
+
+@pytest.mark.usefixtures("wait_on_the_sandbox")
+def test_a_retry_after_the_action_was_done_requests_it_not_again(service: IoTStudioService) -> None:
+    service.device_seconds = 0
+    task = TaskRunner()
+    first = task.run(operator())
+    # The worker died before Airflow recorded the success.
+    assert task.run(operator()) == first
+    task.clear()
+    assert task.run(operator()) != first
     assert len(requested(service)) == 2
 
 
@@ -189,6 +221,22 @@ def test_without_a_state_store_a_retry_finds_what_was_requested_since_the_run_be
     assert again["action_id"] == first
     later = SimpleNamespace(start_date=began + timedelta(hours=1))
     assert operator().execute(context(None, 2, dag_run=later))["action_id"] != first
+
+
+@pytest.mark.usefixtures("wait_on_the_sandbox")
+@pytest.mark.parametrize("status", ["Installing", "installed", "failed", " Failed"])
+def test_without_a_state_store_a_request_is_resumed_whatever_its_status_unless_it_has_failed(
+    service: IoTStudioService, sandbox: Sandbox, status: str
+) -> None:
+    service.device_seconds = None
+    began = SimpleNamespace(start_date=datetime.fromtimestamp(sandbox.clock.now(), UTC))
+    arguments = {"success_statuses": ["installed"], "timeout": 5}
+    with pytest.raises(RunFailedError, match="not finished"):
+        operator(**arguments).execute(context(dag_run=began))
+    requested(service)[0].status = status
+    with pytest.raises(RunFailedError) if status != "installed" else nullcontext():
+        operator(**arguments).execute(context(None, 2, dag_run=began))
+    assert len(requested(service)) == (2 if "ailed" in status else 1)
 
 
 @pytest.mark.usefixtures("wait_on_the_sandbox")
