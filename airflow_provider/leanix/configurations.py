@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.files.csv_reader import detect_encoding
-from airflow_provider.core.input.values import UnreadableValueError, ValueReader, is_missing
+from airflow_provider.core.input.values import UnreadableValueError, ValueReader, is_missing, shown
 from airflow_provider.core.redaction import shown_path
 from airflow_provider.errors import InputError, one_line, shorten
-from airflow_provider.leanix.api import KEY_FIELDS, REQUIRED_FIELDS
+from airflow_provider.leanix.api import DIRECTIONS, KEY_FIELDS, MODES, REQUIRED_FIELDS
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
 _READER = ValueReader(nan_is_absent=False)
+
+_CHOICES = {KEY_FIELDS[3]: DIRECTIONS, KEY_FIELDS[4]: MODES}
+"""Values of the fields of a key that have few of them."""
 
 _ENDINGS = (".json", ".json.gz")
 """Ends of the names of configurations in a folder."""
@@ -131,6 +134,7 @@ def _read_value(value: Any, label: str, *, with_defaults: bool) -> dict[str, Any
     if not isinstance(value, Mapping):
         raise InputError(f"must be a JSON object, not {type(value).__name__}", label)
     problems = [f"field '{name}' is missing" for name in REQUIRED_FIELDS if is_missing(value.get(name))]
+    problems += _key_problems(value)
     if with_defaults and value.get("processingDirection") == "outbound" and "scope" not in value:
         problems.append("field 'scope' is missing; an outbound configuration needs it, even when it is empty")
     try:
@@ -142,6 +146,18 @@ def _read_value(value: Any, label: str, *, with_defaults: bool) -> dict[str, Any
     if not with_defaults:
         return read
     return {**read, "processingMode": str(read.get("processingMode") or "partial").lower()}
+
+
+def _key_problems(value: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a problem for each field of the key by which no run finds the configuration."""
+    for name in KEY_FIELDS:
+        given, allowed = value.get(name), _CHOICES.get(name)
+        if is_missing(given):
+            continue
+        if not isinstance(given, str):
+            yield f"field '{name}' must be a text, not {shown(given)}"
+        elif allowed and (given.lower() if name == KEY_FIELDS[4] else given) not in allowed:
+            yield f"field '{name}' must be {' or '.join(allowed)}, not {shown(given)}"
 
 
 def _read_file(path: str, label: str) -> Any:

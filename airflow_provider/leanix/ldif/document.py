@@ -80,6 +80,11 @@ class Ldif:
         return self.count - self.triggers
 
     @property
+    def is_empty(self) -> bool:
+        """True when an inbound run has no content, not even a dummy item."""
+        return self.header.get("processingDirection") == "inbound" and not self.count
+
+    @property
     def is_export(self) -> bool:
         """True when the run exists for the LDIF that it produces."""
         is_outbound = self.header.get("processingDirection") == "outbound"

@@ -181,6 +181,10 @@ class LeanIXStartRunOperator(RowOperator):
             writes=self._writes(),
         )
         hook.check_workspace(ldif.header.get("lxWorkspace"))
+        if ldif.is_empty:
+            self.log.warning(
+                "The content has no items: the run gets nothing to process ('min_content' of 1 refuses that)"
+            )
         if ldif.writes and not ldif.sent:
             self.log.info("Export by writeToLdif: the content has no items, so a dummy item starts the run")
         return ldif

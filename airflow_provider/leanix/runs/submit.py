@@ -65,7 +65,7 @@ def submit(
         if is_retry and not submission.remembers:
             _ensure_no_hidden_run(hook, submission, run_id)
         name = f"execution group {execution_group}" if execution_group else ldif.connector
-        hook.log.info("Created run %s of %s (%s)", run_id, name, submission.marker)
+        hook.log.info("Created run %s of %s with %d items (%s)", run_id, name, ldif.count, submission.marker)
     else:
         hook.log.info("Resuming run %s of an earlier attempt, it is %s", run_id, status)
     if submission.remote_id != run_id:

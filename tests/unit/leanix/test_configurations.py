@@ -118,6 +118,11 @@ def test_credentials_of_a_configuration_are_never_shown(
     ("configuration", "said"),
     [
         ({"connectorId": "x"}, "'connectorType' is missing"),
+        (report(connectorVersion=1.0), "'connectorVersion' must be a text, not 1.0"),
+        (report(connectorId=["landscape"]), "'connectorId' must be a text, not "),
+        (report(processingDirection="Outbound"), "'processingDirection' must be inbound or outbound, not"),
+        (report(processingMode="parial"), "'processingMode' must be partial or full, not 'parial'"),
+        (report(processingMode=True), "'processingMode' must be a text, not True"),
         ({k: v for k, v in report().items() if k != "scope"}, "'scope' is missing"),
         ("/no/such/file.json", "no file"),
         ([], "must be a JSON object"),

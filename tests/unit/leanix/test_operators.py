@@ -212,6 +212,16 @@ def test_run_that_processed_nothing_fails_unless_allowed(leanix: Any) -> None:
     )
 
 
+@pytest.mark.parametrize("content", [None, [], tutorial_items()], ids=["none", "empty", "items"])
+def test_the_log_says_how_many_items_a_run_gets(
+    leanix: Any, capsys: pytest.CaptureFixture[str], content: Any
+) -> None:
+    TaskRunner().run(run_operator(**INBOUND, content=content))
+    logged = capsys.readouterr().out
+    assert f"of cmdb/campus/1.0.0/inbound/partial with {len(content or [])} items" in logged
+    assert ("The content has no items" in logged) is not bool(content)
+
+
 @BOTH
 def test_deadline_stops_the_run_and_fails_the_task(
     leanix: Any, task: TaskRunner, sandbox: Any, deferrable: bool
