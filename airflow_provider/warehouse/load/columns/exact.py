@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 _NUMBER = re.compile(r"\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,6})?\s*", re.ASCII)
 _DECIMAL = re.compile(r"(?:numeric|decimal|dec|number)\s*\(\s*(\d+)\s*(?:,\s*(-?\d+)\s*)?\)", re.IGNORECASE)
 
+_SECONDS = re.compile(r"(?:timestamp|datetime|time|interval)[a-z ]*\(\s*(\d)\s*\)", re.IGNORECASE)
+
+_ITEM = re.compile(r"[^{},\"\s]+")
+"""Item of the text of an array; a text without braces is one item."""
+
 _MIDNIGHT = re.compile(
     r"(?<=\d)(?:[Tt]|\s+)00?(?::?00(?::?00(?:\.0+)?)?)?\s*(?:[Zz]|UTC|[+-]00(?::?00)?)?(?=$|[\",}\s])"
 )
@@ -86,15 +91,26 @@ def scale_of(declared: str) -> int | None:
     return int(found.group(2) or 0) if found else None
 
 
+def seconds_of(declared: str, usual: int) -> int:
+    """Return the decimals of seconds that a type keeps, such as 3 for ``time(3)``.
+
+    :param declared: the type, as the database writes it.
+    :param usual: what it keeps without a number.
+    """
+    found = _SECONDS.match(declared)
+    return int(found.group(1)) if found else usual
+
+
 def check_scale(text: str, scale: int) -> str:
-    """Return a number's text.
+    """Return the text of a number, or of an array of numbers.
 
     :param scale: the decimals that its column keeps.
     :raises UnfitError: for a number that would be rounded.
     """
-    number = read_number(text)
-    if number is not None and places_of(number) > scale:
-        raise UnfitError(f"does not fit its type: it has more than {scale} decimals")
+    for item in _ITEM.findall(text):
+        number = read_number(item)
+        if number is not None and places_of(number) > scale:
+            raise UnfitError(f"does not fit its type: it has more than {scale} decimals")
     return text
 
 
@@ -125,8 +141,21 @@ def has_time(text: str) -> bool:
     return _TIME.search(_MIDNIGHT.sub("", text)) is not None
 
 
-TOO_FINE = r":[0-9]{2}[.,][0-9]{6}[0-9]*[1-9]"
-"""Seconds of a time that is finer than a microsecond."""
+MICROSECONDS = 6
+"""Decimals of seconds that databases keep at most."""
+
+
+def finer_than(decimals: int) -> str:
+    """Return a pattern of texts of times, and of lengths of time, whose seconds have more decimals."""
+    more = rf"[.,][0-9]{{{decimals}}}[0-9]*[1-9]"
+    return rf"(?::[0-9]{{2}}|[Tt][0-9]{{6}}){more}|{more}\s*[sS]"
+
+
+def too_fine(decimals: int) -> str:
+    """Return the problem of a time whose seconds have more decimals than its column keeps."""
+    if decimals == MICROSECONDS:
+        return "does not fit its type: it is finer than a microsecond"
+    return "does not fit its type: its seconds have more decimals than the column keeps"
 
 
 def is_double(text: str) -> bool:

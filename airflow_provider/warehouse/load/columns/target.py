@@ -22,6 +22,8 @@ class TargetColumn(NamedTuple):
     :param generated: whether the database makes its values, so that none can be written.
     :param srid: coordinate system of a geometry column; 0 for any.
     :param shape: kind of geometry that it takes, in capitals; empty for any.
+    :param scale: decimals of its numbers; None where it keeps any.
+    :param seconds: decimals of its seconds; None for a type without seconds, or one that keeps any.
     """
 
     name: str
@@ -30,6 +32,8 @@ class TargetColumn(NamedTuple):
     generated: bool = False
     srid: int = 0
     shape: str = ""
+    scale: int | None = None
+    seconds: int | None = None
 
 
 class Pair(NamedTuple):

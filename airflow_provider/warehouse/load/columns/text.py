@@ -13,12 +13,13 @@ from airflow_provider.core.files.formats import import_pyarrow
 from airflow_provider.core.input.values import ValueReader
 from airflow_provider.errors import InputError
 from airflow_provider.warehouse.load.columns.exact import (
-    TOO_FINE,
+    MICROSECONDS,
     UnfitError,
     check_date,
     check_scale,
     check_time,
-    scale_of,
+    finer_than,
+    too_fine,
     whole,
 )
 from airflow_provider.warehouse.load.columns.target import Pair
@@ -26,8 +27,8 @@ from airflow_provider.warehouse.load.columns.target import Pair
 _READER = ValueReader()
 _ANY = msgspec.json.Decoder(float_hook=Decimal)
 _TEXT = msgspec.json.Decoder(str)
-_TIMES = ("timestamp", "moment", "time")
-_FINE = "does not fit its type: it is finer than a microsecond"
+_DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
+"""Decimals of the seconds of Arrow's units."""
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -76,10 +77,10 @@ def _field_text(array: Any, pair: Pair) -> Any:
 
 
 def _scaled(array: Any, pair: Pair) -> Any:
-    """Return texts of numbers, none of which the column's type rounds."""
-    if pair.target.family in _TIMES:
-        return _check_fine(array)
-    scale = scale_of(pair.target.type) if pair.target.family == "number" else None
+    """Return texts of numbers and times, none of which the column's type rounds."""
+    if pair.target.seconds is not None:
+        return _check_seconds(array, pair.target.seconds)
+    scale = pair.target.scale
     if scale is None:
         return array
     import pyarrow.compute as pc
@@ -91,14 +92,14 @@ def _scaled(array: Any, pair: Pair) -> Any:
     return _mapped(array, lambda text: check_scale(text, scale))
 
 
-def _check_fine(array: Any) -> Any:
-    """Return texts of moments, none of which is finer than a microsecond."""
+def _check_seconds(array: Any, decimals: int) -> Any:
+    """Return texts of times, none of which has seconds with more decimals."""
     pa, _ = import_pyarrow("source")
     import pyarrow.compute as pc
 
-    index = pc.index(pc.match_substring_regex(array, TOO_FINE), pa.scalar(True)).as_py()
+    index = pc.index(pc.match_substring_regex(array, finer_than(decimals)), pa.scalar(True)).as_py()
     if index >= 0:
-        raise BadValueError(index, _FINE)
+        raise BadValueError(index, too_fine(decimals))
     return array
 
 
@@ -211,16 +212,12 @@ def _arrow_text(array: Any, pair: Pair) -> Any:
         return pa.array(texts, pa.string())
     if pa.types.is_nested(kind):
         convert = array_text if pair.target.family == "array" else json_text
-        return _converted(array, lambda value: convert(nested_value(value, kind)))
+        return _scaled(_converted(array, lambda value: convert(nested_value(value, kind))), pair)
     if pa.types.is_floating(kind):
         return _float_text(finite(array), pair)
-    if pa.types.is_duration(kind):
-        return _converted(array, lambda value: f"{value.total_seconds():.6f} seconds")
-    if pa.types.is_timestamp(kind):
-        array = _microseconds(array, "UTC" if kind.tz else None)
-        parts = pair.target.family in ("date", "time")
-        return _field_text(array.cast(pa.string()), pair) if parts else array
-    csv_types = (pa.types.is_boolean, pa.types.is_integer, pa.types.is_date, pa.types.is_time)
+    if pa.types.is_temporal(kind) and not pa.types.is_date(kind):
+        return _time_text(array, pair)
+    csv_types = (pa.types.is_boolean, pa.types.is_integer, pa.types.is_date)
     if any(check(kind) for check in csv_types):
         return array
     return _field_text(array.cast(pa.string()), pair)
@@ -229,31 +226,43 @@ def _arrow_text(array: Any, pair: Pair) -> Any:
 def _float_text(array: Any, pair: Pair) -> Any:
     """Return floats as whole numbers where the column's type wants them; none is rounded."""
     pa, _ = import_pyarrow("source")
-    if pair.target.family != "integer" and not (
-        pair.target.family == "number" and scale_of(pair.target.type) is not None
-    ):
+    if pair.target.family != "integer" and pair.target.scale is None:
         return array
     texts = pa.array([None if value is None else repr(value) for value in array.to_pylist()], pa.string())
     return _field_text(texts, pair)
 
 
-def _microseconds(array: Any, zone: str | None) -> Any:
-    """Return timestamps in microseconds, which is what databases keep.
+def _time_text(array: Any, pair: Pair) -> Any:
+    """Return times, timestamps or lengths of time in microseconds, or as texts.
 
-    :raises BadValueError: for the first one that is finer.
+    :raises BadValueError: for the first one that is finer than the column.
     """
+    import pyarrow as pa
+
+    kind, decimals = array.type, pair.target.seconds
+    _check_units(array, MICROSECONDS if decimals is None else decimals)
+    if pa.types.is_duration(kind):
+        array = array.cast(pa.duration("us"))
+        return _converted(array, lambda value: f"{value.total_seconds():.6f} seconds")
+    if pa.types.is_time(kind):
+        return array.cast(pa.time64("us"))
+    array = array.cast(pa.timestamp("us", "UTC" if kind.tz else None))
+    parts = pair.target.family in ("date", "time")
+    return _field_text(array.cast(pa.string()), pair) if parts else array
+
+
+def _check_units(array: Any, decimals: int) -> None:
+    """Refuse times of Arrow whose seconds have more decimals."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    found = array.cast(pa.timestamp("us", zone), safe=False)
-    if array.type.unit == "ns":
-        changed = pc.not_equal(
-            found.cast(pa.timestamp("ns", zone), safe=False).cast(pa.int64()), array.cast(pa.int64())
-        )
-        index = pc.index(changed, True).as_py()
-        if index >= 0:
-            raise BadValueError(index, _FINE)
-    return found
+    step = 10 ** max(_DIGITS[array.type.unit] - decimals, 0)
+    if step == 1:
+        return
+    units = array.cast(pa.int32() if array.type.bit_width == 32 else pa.int64())
+    changed = pc.not_equal(pc.multiply(pc.divide(units, step), step), units)
+    if (index := pc.index(changed, pa.scalar(True)).as_py()) >= 0:
+        raise BadValueError(index, too_fine(decimals))
 
 
 def plain_array(array: Any) -> tuple[Any, Any]:
@@ -350,6 +359,23 @@ def finite_lists(array: Any) -> Any:
         except UnfitError as error:
             raise BadValueError(index, error.problem) from None
     return pa.array(found, array.type)
+
+
+def python_values(array: Any) -> list[Any]:
+    """Return an array's values as those of Python.
+
+    :raises BadValueError: for the first time that Python has no value for.
+    """
+    try:
+        found: list[Any] = array.to_pylist()
+    except (OverflowError, ValueError):
+        for index, value in enumerate(array):
+            try:
+                value.as_py()
+            except (OverflowError, ValueError):
+                raise BadValueError(index, "is a time outside the years 1 to 9999") from None
+        raise
+    return found
 
 
 def refuse_bad_value(error: BadValueError, pair: Pair, label: str) -> InputError:

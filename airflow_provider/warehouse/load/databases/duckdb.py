@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.files.formats import import_pyarrow
 from airflow_provider.errors import InputError, ProviderError
-from airflow_provider.warehouse.load.columns.exact import decimal_type
+from airflow_provider.warehouse.load.columns.exact import MICROSECONDS, decimal_type, scale_of
 from airflow_provider.warehouse.load.columns.names import TableName
 from airflow_provider.warehouse.load.columns.rows import SourceColumn
 from airflow_provider.warehouse.load.columns.target import Pair, TargetColumn
@@ -62,7 +63,10 @@ _FAMILIES = {
     "VARCHAR": "text",
 }
 
-_NUMBERS = ("integer", "number")
+_EXACT = re.compile(r'(?<!")\b(?:U?(?:TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|DECIMAL\(\d+,\d+\))(?!")')
+"""Types of numbers that are rounded to, within the name of another type."""
+
+_NESTED = re.compile(r"\]$|^(?:STRUCT|MAP)\(")
 
 _NAMES_ONLY = ("CatalogException", "BinderException", "PermissionException", "TransactionException")
 """Errors whose messages hold names of the database, and no values of rows."""
@@ -129,7 +133,7 @@ class DuckDb(Database):
             " ORDER BY ordinal_position",
             *table,
         )
-        return [TargetColumn(name, kind, _family(kind)) for name, kind in rows]
+        return [_target(name, kind) for name, kind in rows]
 
     def type_for(self, column: SourceColumn) -> str:
         """Return the type of a new column."""
@@ -200,12 +204,10 @@ class DuckDb(Database):
             # Texts of moments come by a type with a zone, whose microseconds a shorter type rounds.
             same = "TIMESTAMP WITH TIME ZONE" if raw == "VARCHAR" else raw
             wrong.append(f"TRY_CAST({found} AS {same}) IS DISTINCT FROM TRY_CAST({name} AS {same})")
-        if (
-            raw == "VARCHAR"
-            and pair.target.type.endswith("[]")
-            and _family(pair.target.type.removesuffix("[]")) in _NUMBERS
-        ):
-            wrong.append(f"TRY_CAST({found} AS DOUBLE[]) IS DISTINCT FROM TRY_CAST({name} AS DOUBLE[])")
+        if raw == "VARCHAR" and _NESTED.search(pair.target.type):
+            # A text of numbers in lists and objects is cast by the same type with numbers of any kind.
+            wide = _EXACT.sub("DOUBLE", pair.target.type)
+            wrong.append(f"TRY_CAST({found} AS {wide}) IS DISTINCT FROM TRY_CAST({name} AS {wide})")
         return f"{name} IS NOT NULL AND ({' OR '.join(wrong)})"
 
     def _bad_values(self, source: Source, pair: Pair) -> list[str]:
@@ -235,6 +237,13 @@ class DuckDb(Database):
         return f"(SELECT *, {_PLACE} FROM {self.stage})"
 
 
+def _target(name: str, kind: str) -> TargetColumn:
+    family = _family(kind)
+    scale = scale_of(kind) if family == "number" else None
+    seconds = MICROSECONDS if family in ("timestamp", "moment", "time") else None
+    return TargetColumn(name, kind, family, scale=scale, seconds=seconds)
+
+
 def _family(kind: str) -> str:
     if kind.endswith("]"):
         return "other"
@@ -252,7 +261,7 @@ def _plain(array: Any, pair: Pair) -> Any:
     array, kind = plain_array(array)
     if pa.types.is_floating(kind):
         return finite(array)
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+    if any(check(kind) for check in (pa.types.is_string, pa.types.is_large_string, pa.types.is_time)):
         return to_text(array, pair)
     if pa.types.is_nested(kind):
         return to_text(array, pair) if pair.target.family in ("json", "text") else finite_lists(array)

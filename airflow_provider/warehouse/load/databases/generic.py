@@ -15,7 +15,12 @@ from airflow_provider.warehouse.load.columns.exact import UnfitError, decimal_ty
 from airflow_provider.warehouse.load.columns.names import Quotes, TableName
 from airflow_provider.warehouse.load.columns.rows import SourceColumn
 from airflow_provider.warehouse.load.columns.target import Pair, TargetColumn
-from airflow_provider.warehouse.load.columns.text import BadValueError, refuse_bad_value, to_text
+from airflow_provider.warehouse.load.columns.text import (
+    BadValueError,
+    python_values,
+    refuse_bad_value,
+    to_text,
+)
 from airflow_provider.warehouse.load.databases.base import Database
 
 if TYPE_CHECKING:
@@ -140,7 +145,7 @@ class Generic(Database):
         try:
             if pair.source.form == "arrow" and pair.source.kind in ("binary", "geometry"):
                 return list(array.to_pylist())
-            return self._plain_values(to_text(array, pair).to_pylist(), pair)
+            return self._plain_values(python_values(to_text(array, pair)), pair)
         except BadValueError as error:
             raise refuse_bad_value(error, pair, source.label(rows + error.index)) from None
 

@@ -5,12 +5,19 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from datetime import datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.errors import InputError, ProviderError
-from airflow_provider.warehouse.load.columns.exact import UnfitError, decimal_type, in_utc, read_number, whole
+from airflow_provider.warehouse.load.columns.exact import (
+    UnfitError,
+    decimal_type,
+    in_utc,
+    read_number,
+    scale_of,
+    seconds_of,
+    whole,
+)
 from airflow_provider.warehouse.load.columns.names import Quotes, TableName
 from airflow_provider.warehouse.load.columns.rows import SourceColumn
 from airflow_provider.warehouse.load.columns.target import Pair, TargetColumn
@@ -81,7 +88,6 @@ _TYPES = {
 
 _LISTED = re.compile(r"(enum|set)\(")
 _MEMBER = re.compile(r"'((?:[^']|'')*)'")
-_FRACTION = re.compile(r"\((\d)\)")
 
 _KEY_TYPES = {"LONGTEXT": "VARCHAR(500)", "LONGBLOB": "VARBINARY(500)"}
 """Types of key columns, in place of types that have no index."""
@@ -233,7 +239,6 @@ class MariaDb(Generic):
         """Return a value as the drivers take it; moments are in UTC, as these databases take no zone."""
         if pair.target.family == "timestamp":
             value = in_utc(value)
-            _check_fraction(value, pair.target.type)
         if value is not None and (found := _LISTED.match(pair.target.type)):
             return _member(str(super().plain(value, pair)), pair.target.type, is_set=found.group(1) == "set")
         if pair.target.family == "boolean" and isinstance(value, (str, float)):
@@ -276,7 +281,9 @@ def _target(row: Sequence[str], documents: set[str]) -> TargetColumn:
     elif name.lower() in documents:
         family = "json"
     words = extra.upper().split()
-    return TargetColumn(name, declared, family, "GENERATED" in words)
+    scale = scale_of(declared) if family == "number" else None
+    seconds = seconds_of(declared, 0) if kind.lower() in ("time", "datetime", "timestamp") else None
+    return TargetColumn(name, declared, family, "GENERATED" in words, scale=scale, seconds=seconds)
 
 
 def _member(text: str, declared: str, *, is_set: bool) -> str:
@@ -289,16 +296,3 @@ def _member(text: str, declared: str, *, is_set: bool) -> str:
         if read_number(one) is not None and one not in members:
             raise UnfitError("does not fit its type: it is none of the values that its column lists")
     return text
-
-
-def _check_fraction(value: Any, declared: str) -> None:
-    """Refuse a moment that is finer than the column, which would cut it."""
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            return
-    found = _FRACTION.search(declared)
-    unit = 10 ** (6 - int(found.group(1) if found else 0))
-    if isinstance(value, datetime) and value.microsecond % unit:
-        raise UnfitError("does not fit its type: its seconds have more decimals than the column keeps")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.files.prefetch import prefetch
 from airflow_provider.errors import InputError
+from airflow_provider.warehouse.load.columns.exact import MICROSECONDS, scale_of, seconds_of
 from airflow_provider.warehouse.load.columns.names import Quotes, TableName
 from airflow_provider.warehouse.load.columns.rows import UNKNOWN_SRID, SourceColumn
 from airflow_provider.warehouse.load.columns.target import Pair, TargetColumn
@@ -31,7 +32,7 @@ from airflow_provider.warehouse.load.databases.postgis import (
 from airflow_provider.warehouse.load.databases.postgres_constraints import constraint_problems
 from airflow_provider.warehouse.load.databases.postgres_errors import clean_error, has_no_answer, sqlstate
 from airflow_provider.warehouse.load.databases.postgres_tables import may_skip_rows, table_problems
-from airflow_provider.warehouse.load.databases.postgres_values import check_lists_of_dates, is_naive_array
+from airflow_provider.warehouse.load.databases.postgres_values import check_dates, is_naive_array
 
 if TYPE_CHECKING:
     from airflow_provider.warehouse.load.source.reading import Source
@@ -105,6 +106,9 @@ _TYPES = {
 }
 
 _GEOMETRY = re.compile(r"(geometry|geography)(?:\((\w+)(?:,(\d+))?\))?")
+
+_CENTS = 2
+"""Decimals of ``money``; no currency of the usual ones has more."""
 
 _MAX_NAME = 63
 """Maximum bytes of a name; PostgreSQL cuts longer ones."""
@@ -432,16 +436,20 @@ class Postgres(Database):
 
 
 def _target(name: str, declared: str, base: str, is_array: bool, generated: bool) -> TargetColumn:
-    if is_array:
-        return TargetColumn(name, declared, "array", generated)
+    """Return a column.
+
+    :param base: its type, or that of its domain.
+    """
     if found := _GEOMETRY.fullmatch(base):
         kind, shape, srid = found.groups()
         default = 4326 if kind == "geography" else 0
         return TargetColumn(
             name, declared, "geometry", generated, int(srid or default), (shape or "").upper()
         )
-    family = _FAMILIES.get(re.sub(r"\(.*?\)", "", base), "other")
-    return TargetColumn(name, declared, family, generated)
+    family = "array" if is_array else _FAMILIES.get(re.sub(r"\(.*?\)", "", base), "other")
+    scale = _CENTS if base.startswith("money") else scale_of(base)
+    seconds = seconds_of(base, MICROSECONDS) if base.startswith(("time", "interval")) else None
+    return TargetColumn(name, declared, family, generated, scale=scale, seconds=seconds)
 
 
 def _literal(text: str) -> str:
@@ -461,7 +469,7 @@ def _csv_blocks(source: Source, pairs: Sequence[Pair], progress: Callable[[int],
         for pair in pairs:
             try:
                 array = to_text(batch.arrays[pair.source.name], pair)
-                check_lists_of_dates(array, pair.target)
+                check_dates(array, pair.target)
                 arrays.append(array)
             except BadValueError as error:
                 raise refuse_bad_value(error, pair, source.label(rows + error.index)) from None

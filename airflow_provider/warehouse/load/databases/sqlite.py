@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider.errors import InputError
 from airflow_provider.warehouse.load.columns.exact import (
+    MICROSECONDS,
     UnfitError,
     decimal_type,
     in_utc,
@@ -79,7 +80,7 @@ class SQLite(Generic):
         if kinds[0][0] == "view":
             raise InputError(f"'{'.'.join(table)}' is no table but a view", "table")
         rows = self.rows(f"PRAGMA {schema}table_xinfo({self.quotes.name(table[-1])})")
-        return [TargetColumn(row[1], row[2], _family(row[2])[0], row[6] in (2, 3)) for row in rows]
+        return [_target(row[1], row[2], row[6] in (2, 3)) for row in rows]
 
     def type_for(self, column: SourceColumn) -> str:
         """Return the type of a new column: texts for decimals of more digits than a number keeps."""
@@ -125,6 +126,13 @@ class SQLite(Generic):
     def numbered_stage(self) -> str:
         """Return the staging table, which has its rows' places."""
         return self.stage
+
+
+def _target(name: str, declared: str, generated: bool) -> TargetColumn:
+    family = _family(declared)[0]
+    # Moments are converted to UTC, by types of Python that have microseconds.
+    seconds = MICROSECONDS if family == "timestamp" else None
+    return TargetColumn(name, declared, family, generated, seconds=seconds)
 
 
 def _family(declared: str) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 import duckdb
@@ -195,13 +195,51 @@ def test_a_number_is_no_place_among_listed_values(open_store, load, write, decla
     assert store.query("SELECT v FROM t") == [("a",), ("1",)]
 
 
-def test_seconds_finer_than_the_column_are_refused(open_store, load, write):
+COARSE = {
+    "datetime(3)": (
+        "2026-01-01T00:00:00.123",
+        "2026-01-01T00:00:00.1234",
+        datetime(2026, 1, 1, 0, 0, 0, 123000),
+    ),
+    "datetime": ("2026-01-01T00:00:01", "2026-01-01T00:00:01.5", datetime(2026, 1, 1, 0, 0, 1)),
+    "time": ("10:00:01", "10:00:01.5", timedelta(hours=10, seconds=1)),
+    "time(3)": ("10:00:01.123", "10:00:01.1234", timedelta(hours=10, seconds=1.123)),
+}
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
+@pytest.mark.parametrize("declared", COARSE)
+def test_seconds_finer_than_the_column_are_refused(open_store, load, write, declared, form):
     store = open_store("mariadb")
-    store.query("CREATE TABLE t (v datetime(3))")
-    load(write("jsonl", ['"2026-01-01T00:00:00.123"']))
+    store.query(f"CREATE TABLE t (v {declared})")
+    fits, finer, value = COARSE[declared]
+    read = time.fromisoformat if declared.startswith("time") else datetime.fromisoformat
+    given = {"jsonl": json.dumps, "csv": str, "parquet": read}[form]
+    load(write(form, [given(fits)]))
     with pytest.raises(InputError, match="row 1: the column 'v'"):
-        load(write("jsonl", ['"2026-01-01T00:00:00.1234"']))
-    assert store.query("SELECT v FROM t") == [(datetime(2026, 1, 1, 0, 0, 0, 123000),)]
+        load(write(form, [given(finer)]))
+    assert store.query("SELECT v FROM t") == [(value,)]
+
+
+@pytest.mark.parametrize("kind", ["duckdb", "sqlite", "mariadb"])
+def test_a_time_of_parquet_that_is_finer_than_a_microsecond_is_refused(open_store, load, write, kind):
+    store = open_store(kind)
+    store.query(f"CREATE TABLE t (v time{'(6)' if kind == 'mariadb' else ''})")
+    load(write("parquet", pa.array([1000, None], pa.time64("ns"))))
+    with pytest.raises(InputError, match="row 2"):
+        load(write("parquet", pa.array([1000, 1001], pa.time64("ns"))))
+    assert len(store.query("SELECT v FROM t")) == 2
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
+@pytest.mark.parametrize("seconds", [253_402_300_800, -62_167_219_200], ids=["year 10000", "year 0"])
+def test_a_moment_of_parquet_that_python_does_not_have_is_refused(open_store, load, write, kind, seconds):
+    store = open_store(kind)
+    store.query("CREATE TABLE t (v timestamp)")
+    moments = pa.array([0, seconds], pa.timestamp("s"))
+    with pytest.raises(InputError, match="row 2: the column 'v' is a time outside the years 1 to 9999"):
+        load(write("parquet", moments))
+    assert store.query("SELECT v FROM t") == []
 
 
 @pytest.mark.parametrize("kind", ["duckdb", "sqlite", "mariadb"])
@@ -282,6 +320,10 @@ def test_a_table_created_from_parquet_keeps_each_decimal(open_store, load, write
 
 FINER = {
     "fractions in a list of integers": ("INTEGER[]", "[1.5]", pa.array([[1.5]])),
+    "fractions in a list of lists": ("INTEGER[][]", "[[1.5]]", pa.array([[[1.5]]])),
+    "fractions in an object": ("STRUCT(a INTEGER)", '{"a": 1.5}', pa.array([{"a": 1.5}])),
+    "decimals in an object": ("STRUCT(a DECIMAL(4,1), b VARCHAR)", '{"a": 1.25, "b": "x"}', None),
+    "fractions in a list of objects": ("STRUCT(a INTEGER)[]", '[{"a": 1.5}]', pa.array([[{"a": 1.5}]])),
     "a zone in a time": ("TIME", '"10:00:00+02:00"', None),
     "a day in a time": ("TIME", '"2026-01-01T10:00:00"', pa.array([datetime(2026, 1, 1, 10)])),
     "seconds finer than the column": ("TIMESTAMP_S", '"2026-01-01T00:00:00.5"', None),
@@ -309,6 +351,13 @@ def test_values_of_duckdb_types_fit(open_store, load, write):
         ("TIME", '"10:00:00"', None, None),
         ("TIMESTAMP_S", '"2026-01-01T02:00:00+02:00"', None, datetime(2026, 1, 1)),
         ("STRUCT(a INTEGER)", '{"a": 1}', pa.array([{"a": 1}]), {"a": 1}),
+        (
+            "STRUCT(a DECIMAL(4,1), b VARCHAR)",
+            '{"a": 1.5, "b": "1.25"}',
+            None,
+            {"a": Decimal("1.5"), "b": "1.25"},
+        ),
+        ("STRUCT(a BIGINT)[]", '[{"a": 9007199254740993}]', None, [{"a": 9007199254740993}]),
         ("FLOAT", "0.5", pa.array([0.5]), 0.5),
         ("BLOB", '"ab"', pa.array([b"ab"]), b"ab"),
         ("VARCHAR", '"10:00+2"', pa.array([b"ab"]), None),

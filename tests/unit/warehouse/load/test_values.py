@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -93,19 +94,74 @@ CHANGED = {
         [datetime(2026, 1, 1), datetime(2026, 1, 1, 23, 30)],
     ),
     "a fraction in an integer": ("int", ["1", "1.5"], [1.0, 1.5]),
+    "a decimal too many for a domain": ("cents", ["1.10", "1.255"], [1.25, 1.255]),
+    "a decimal too many for money": ("money", ["1.10", "1.255"], [1.25, 1.255]),
+    "a decimal too many in a list": ("numeric(10,2)[]", ["[1.10]", "[1.255]"], [[1.25], [1.255]]),
+    "a decimal too many in a domain of lists": ("prices", ["[1.10]", "[1.255]"], [[1.25], [1.255]]),
+    **{
+        f"seconds finer than {column}": (
+            column,
+            ['"2026-01-01T23:30:01"', '"2026-01-01T23:30:01.2345"'],
+            [datetime(2026, 1, 1, 23, 30), datetime(2026, 1, 1, 23, 30, 1, 234500)],
+        )
+        for column in ("timestamp(0)", "timestamp(3)", "timestamptz(3)", "whole_seconds")
+    },
+    **{
+        f"seconds finer than {column}": (
+            column,
+            ['"23:30:01"', '"23:30:01.2345"'],
+            [time(23, 30, 1), time(23, 30, 1, 234500)],
+        )
+        for column in ("time(0)", "time(3)", "timetz(3)")
+    },
+    "seconds finer than those of a list": (
+        "timestamptz(3)[]",
+        ['["2026-01-01T23:30:01Z"]', '["2026-01-01T23:30:01.2345Z"]'],
+        [[datetime(2026, 1, 1, tzinfo=UTC)], [datetime(2026, 1, 1, 23, 30, 1, 234500, tzinfo=UTC)]],
+    ),
+    "seconds finer than a length of time": (
+        "interval(0)",
+        ['"1 seconds"', '"1.255 seconds"'],
+        [timedelta(seconds=1), timedelta(seconds=1.255)],
+    ),
     "finer than a microsecond": ("timestamp", None, pa.array([0, 1], pa.timestamp("ns"))),
+    "a time finer than a microsecond": ("time", None, pa.array([0, 1], pa.time64("ns"))),
+    "a length of time finer than a microsecond": ("interval", None, pa.array([0, 1], pa.duration("ns"))),
+    "a word for the present in a date": ("date", ['"2026-01-01"', '"Today"'], ["2026-01-01", "Today"]),
+    "a word for the present in a moment": (
+        "timestamptz",
+        ['"2026-01-01"', '" now"'],
+        ["2026-01-01", " now"],
+    ),
+    "a word for the present in a list": (
+        "date[]",
+        ['["2026-01-01"]', '["yesterday"]'],
+        [["2026-01-01"], ["yesterday"]],
+    ),
 }
 
 
 @pytest.mark.parametrize(("column", "texts", "values"), CHANGED.values(), ids=CHANGED)
 def test_a_value_that_a_column_would_change_is_refused(database, load, tmp_path, column, texts, values):
+    database.query("CREATE DOMAIN cents AS numeric(10,2)")
+    database.query("CREATE DOMAIN prices AS numeric(10,2)[]")
+    database.query("CREATE DOMAIN whole_seconds AS timestamp(0)")
     make(database, f"v {column}")
     parquet.write_table(pa.table({"v": values}), tmp_path / "a.parquet")
     (tmp_path / "a.jsonl").write_text("".join(f'{{"v": {text}}}\n' for text in texts or ()))
-    (tmp_path / "a.csv").write_text("v\n" + "".join(text.strip('"') + "\n" for text in texts or ()))
+    with (tmp_path / "a.csv").open("w", newline="") as file:
+        plain = [json.loads(text) if text[0] == '"' else text for text in texts or ()]
+        csv.writer(file).writerows([["v"], *([text] for text in plain)])
     for suffix in ("parquet", "jsonl", "csv") if texts else ("parquet",):
         (problem,) = refused(load, tmp_path / f"a.{suffix}", "1.255", "23:30")
         assert problem.startswith("row 2: the column 'v' ")
+        first = tmp_path / f"first.{suffix}"
+        if suffix == "parquet":
+            parquet.write_table(parquet.read_table(tmp_path / "a.parquet").slice(0, 1), first)
+        else:
+            lines = (tmp_path / f"a.{suffix}").read_text().splitlines(keepends=True)
+            first.write_text("".join(lines[:-1]))
+        assert load(first)["rows"] == 1
 
 
 def test_whole_numbers_with_exponents_and_of_floats_fit_an_integer(database, load, tmp_path):
