@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE, lookup
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -28,6 +29,10 @@ _PACKED = (
     (b"PAR1", "is a Parquet file, so its name must end in .parquet (or pass source_format='parquet')"),
 )
 """First bytes of files that are no text, and what to do with them."""
+
+_WEB_PAGE = re.compile(r"\s*<(?:!doctype|html|\?xml)\b", re.IGNORECASE)
+_BEGINNING = 200
+"""Characters of a file that tell a web page."""
 
 _SAMPLE_BYTES = 64 * 1024
 _SAMPLE_ROWS = 100
@@ -66,8 +71,9 @@ def read_csv(
     head = _peek(buffered)
     if may_be_empty and not head:
         return
-    codec = encoding or detect_encoding(head, subject)
-    _check_encoding(codec, subject)
+    if encoding is not None:
+        _check_encoding(encoding, subject)
+    codec = detect_encoding(head, subject, encoding)
     text = io.TextIOWrapper(io.BufferedReader(JoinedFile(head, buffered, subject)), codec, newline="")
     try:
         reader, names = _open(text, subject, delimiter, head.decode(codec, "replace"))
@@ -76,20 +82,30 @@ def read_csv(
         yield from rows if empty_rows else ((number, row) for number, row in rows if row)
     except UnicodeDecodeError as error:
         raise InputError(_encoding_hint(codec, error), subject) from None
-    except csv.Error as error:
-        raise InputError(f"cannot be read as CSV: {error}", subject) from None
 
 
-def detect_encoding(head: bytes, subject: str) -> str:
+def detect_encoding(head: bytes, subject: str, given: str | None = None) -> str:
     """Return the encoding that the first bytes of a file prove: UTF-8, or what its byte order mark says.
 
     :param head: the file's beginning.
     :param subject: the file's name, for errors.
-    :raises InputError: for other formats, and for UTF-16 without a mark, which binary data resembles.
+    :param given: the encoding that the task names, a known one; a mark of it is no part of the data.
+    :raises InputError: for other formats, for a mark of another encoding than the one given, and for UTF-16
+        without a mark, which binary data resembles.
     """
-    for mark, codec in _MARKS:
-        if head.startswith(mark):
-            return codec
+    marked = next(((mark, codec) for mark, codec in _MARKS if head.startswith(mark)), None)
+    if marked and given and marked[0].decode(given, "replace") not in ("", "\ufeff"):
+        name = marked[1].removesuffix("-sig")
+        raise InputError(f"begins with the mark of {name}, and encoding is {given!r}; leave it out", subject)
+    codec = marked[1] if marked else given
+    if _WEB_PAGE.match(head.decode(codec or "utf-8", "replace")[:_BEGINNING]):
+        raise InputError(
+            "is HTML or XML, as pages are that ask for a login or report an error, and no table", subject
+        )
+    return codec or _unmarked_encoding(head, subject)
+
+
+def _unmarked_encoding(head: bytes, subject: str) -> str:
     if b"\0" in head[:4096]:
         for mark, advice in _PACKED:
             if head.startswith(mark):
@@ -170,21 +186,34 @@ def _open(text: IO[str], subject: str, delimiter: str | None, sample: str) -> tu
     if len(delimiter) != 1:
         raise InputError(f"csv_delimiter must be one character, not {delimiter!r}", subject)
     reader = csv.reader(text, delimiter=delimiter, strict=True)
-    return reader, _header(next(reader, []), subject, delimiter)
+    try:
+        header = next(reader, [])
+    except csv.Error as error:
+        raise InputError(f"the header cannot be read as CSV: {error}", subject) from None
+    return reader, _header(header, subject, delimiter)
 
 
 def _rows(reader: Any, names: list[str], subject: str) -> Iterator[tuple[int, dict[str, str]]]:
-    number = 0
-    for fields in reader:
-        if not fields:
-            continue
-        number += 1
+    for number, fields in enumerate(_records(reader, subject), start=1):
         if len(fields) < len(names) or any(fields[len(names) :]):
             raise InputError(_ragged(number, fields, names, reader.dialect.delimiter), subject)
         row = {name: value for name, value in zip(names, fields, strict=False) if value != ""}
         if "" in row:
             raise InputError(f"row {number} has a value in a column without a name", subject)
         yield number, row
+
+
+def _records(reader: Any, subject: str) -> Iterator[list[str]]:
+    """Yield the records below the header; lines without anything are none."""
+    number = 1
+    try:
+        for fields in reader:
+            if fields:
+                yield fields
+                number += 1
+    except csv.Error as error:
+        hint = "; a quote may not be closed" if "unexpected end" in str(error) else ""
+        raise InputError(f"row {number} cannot be read as CSV: {error}{hint}", subject) from None
 
 
 def _ragged(number: int, fields: list[str], names: list[str], delimiter: str) -> str:

@@ -149,7 +149,8 @@ def _read_file(raw: IO[bytes], path: str, subject: str, options: _Options) -> It
     try:
         yield from _READERS[suffix](file, f"{subject} '{shown_path(path)}'", options)
     except UnicodeDecodeError as error:
-        raise InputError(f"is not {error.encoding}: {error.reason}; pass its encoding", subject) from None
+        text = f"is not {error.encoding}: {error.reason}; pass its encoding"
+        raise InputError(text, f"{subject} '{shown_path(path)}'") from None
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise InputError(f"cannot be read: {error}", f"{subject} '{shown_path(path)}'") from None
 
@@ -212,7 +213,7 @@ def open_source(path: str, subject: str = "source", *, folder_hint: str = "") ->
 def _text(file: IO[bytes], encoding: str | None, subject: str) -> bytes:
     """Return a text file as UTF-8."""
     data = read_whole(file, subject)
-    codec = encoding or detect_encoding(data, subject)
+    codec = detect_encoding(data, subject, encoding)
     return data if codec == "utf-8" else data.decode(codec).encode()
 
 
@@ -242,7 +243,7 @@ def _json_lines(file: IO[bytes], subject: str, options: _Options) -> Iterator[tu
     lines = io.BufferedReader(JoinedFile(b"", file, subject), _BUFFER)
     for number, line in enumerate(lines, start=1):
         if number == 1:
-            codec = options.encoding or detect_encoding(line, subject)
+            codec = detect_encoding(line, subject, options.encoding)
             recode = codec not in ("utf-8", "utf-8-sig")
             line = line.removeprefix(BOM_UTF8)  # noqa: PLW2901
             if recode and codec.startswith(("utf-16", "utf-32")):
@@ -267,10 +268,29 @@ def _json(file: IO[bytes], subject: str, options: _Options) -> Iterator[tuple[in
     if isinstance(value, dict) and isinstance(value.get("features"), list):
         if options.geo and (wrong := named_crs_problem(value.get("crs"))):
             raise InputError(wrong, subject)
+        if is_page(value):
+            raise InputError("is one page of a longer result of a map server; get all of it", subject)
         value = value["features"]
     if not isinstance(value, list):
         raise InputError("must be a JSON list, or a GeoJSON feature collection", subject)
     yield from enumerate(value, start=1)
+
+
+PAGE_MEMBERS = ("numberMatched", "totalFeatures", "exceededTransferLimit", "properties", "links")
+"""Members by which a map server says that a feature collection is not complete."""
+
+
+def is_page(value: Mapping[str, Any]) -> bool:
+    """Return whether a feature collection says that there are more features than it has."""
+    count = len(value["features"])
+    totals = [value.get(name) for name in ("numberMatched", "totalFeatures")]
+    more, links = value.get("properties"), value.get("links")
+    limits = [value, more if isinstance(more, Mapping) else {}]
+    return (
+        any(isinstance(total, int) and total > count for total in totals)
+        or any(one.get("exceededTransferLimit") is True for one in limits)
+        or any(isinstance(link, Mapping) and link.get("rel") == "next" for link in links or ())
+    )
 
 
 def _csv(file: IO[bytes], subject: str, options: _Options) -> Iterator[tuple[int, Any]]:
@@ -350,6 +370,10 @@ def _columns_of(
             raise InputError(f"has geometries as {primary.encoding!r}; write them as WKB", subject)
         _check_crs(primary.crs, subject)
     kept = [name for name in names if name not in boxes]
+    if "geometry" in kept and found.primary_column in kept and found.primary_column != "geometry":
+        raise InputError(
+            f"has the geometry {found.primary_column!r} and a column 'geometry'; rename one of them", subject
+        )
     return {name: "geometry" if name == found.primary_column else name for name in kept}
 
 
@@ -368,13 +392,13 @@ def _check_crs(crs: Any, subject: str) -> None:
     """Refuse projected coordinates; without a CRS, GeoParquet means longitude and latitude."""
     if crs is msgspec.UNSET or crs is None:
         return
-    id_ = crs.get("id", {}) if isinstance(crs, dict) else {}
-    code = f"{id_.get('authority', '')}:{id_.get('code', '')}"
+    given = crs if isinstance(crs, dict) else {"name": crs}
+    id_ = given.get("id")
+    code = f"{id_.get('authority', '')}:{id_.get('code', '')}" if isinstance(id_, dict) and id_ else ""
     if code not in ("OGC:CRS84", "EPSG:4326", "OGC:CRS84h", "EPSG:4979"):
-        name = crs.get("name", "") if isinstance(crs, dict) else crs
-        raise InputError(
-            f"has the coordinate system {code if id_ else name}; reproject it to EPSG:4326 first", subject
-        )
+        name = code or given.get("name")
+        what = f"the coordinate system {name}" if name else "a coordinate system without a name or an id"
+        raise InputError(f"has {what}; reproject it to EPSG:4326 first", subject)
 
 
 _READERS = {

@@ -225,11 +225,11 @@ def _name(path: str) -> str:
 def _utf8_chunks(file: IO[bytes], encoding: str | None, where: str) -> Iterator[bytes]:
     """Yield a JSON file in chunks of UTF-8, without a byte order mark."""
     head = file.read(_READ_BYTES)
-    codec = encoding or detect_encoding(head, where)
     try:
+        codec = detect_encoding(head, where, encoding)
         decoder = codecs.getincrementaldecoder(codec)()
     except LookupError:
-        raise InputError(f"encoding {codec!r} is not known, such as 'utf-8' or 'cp1252'", where) from None
+        raise InputError(f"encoding {encoding!r} is not known, such as 'utf-8' or 'cp1252'", where) from None
     if codec in _UTF8:
         head = head.removeprefix(codecs.BOM_UTF8)
     while head:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from airflow_provider.core.files.formats import import_pyarrow
-from airflow_provider.core.files.reader import read_open_file
+from airflow_provider.core.files.reader import PAGE_MEMBERS, read_open_file
 from airflow_provider.errors import InputError
 from airflow_provider.warehouse.load.columns.exact import is_double, places_of, read_number
 from airflow_provider.warehouse.load.columns.rows import LONGITUDE_LATITUDE, Batch, RowNumbers, SourceColumn
@@ -238,8 +238,8 @@ def _decode_document(data: bytes) -> Any:
     try:
         found = _OBJECT.decode(data)
         if "features" in found:
-            crs = _ANY.decode(found["crs"]) if "crs" in found else None
-            return {"features": _LIST.decode(found["features"]), "crs": crs}
+            others = {name: _ANY.decode(found[name]) for name in ("crs", *PAGE_MEMBERS) if name in found}
+            return {**others, "features": _LIST.decode(found["features"])}
     except msgspec.ValidationError:
         pass
     return _ANY.decode(data)

@@ -68,6 +68,37 @@ def test_a_byte_that_the_given_encoding_does_not_have_is_named(tmp_path: Path) -
         rows(tmp_path, "id;name\n1;Müller\n".encode("cp1252"), encoding="ascii")
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".jsonl"])
+@pytest.mark.parametrize(("given", "there"), [("cp1252", "utf-8-sig"), ("utf-16-be", "utf-16")])
+def test_an_encoding_that_the_mark_contradicts_is_refused(
+    tmp_path: Path, suffix: str, given: str, there: str
+) -> None:
+    text = {".csv": "id\nMüller\n", ".json": '[{"id": "Müller"}]', ".jsonl": '{"id": "Müller"}\n'}[suffix]
+    with pytest.raises(InputError, match=f"begins with the mark of {there.removesuffix('-sig')}"):
+        rows(tmp_path, text.encode(there), suffix, encoding=given)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".jsonl"])
+@pytest.mark.parametrize("codec", ["utf-8", "UTF8", "utf-8-sig", "utf-16-le", "utf-16"])
+def test_a_mark_of_the_given_encoding_is_no_part_of_the_data(tmp_path: Path, suffix: str, codec: str) -> None:
+    if suffix == ".jsonl" and "16" in codec:
+        pytest.skip("JSON Lines are UTF-8")
+    text = {".csv": '"id"\nMüller\n', ".json": '[{"id": "Müller"}]', ".jsonl": '{"id": "Müller"}\n'}[suffix]
+    mark = "" if codec in ("utf-8-sig", "utf-16") else "\ufeff"
+    assert rows(tmp_path, (mark + text).encode(codec), suffix, encoding=codec) == [{"id": "Müller"}]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".jsonl", ".geojson"])
+@pytest.mark.parametrize(
+    "page", ["<!DOCTYPE html><p>Log in</p>", " <HTML></HTML>", "\ufeff<?xml version='1.0'?>"]
+)
+def test_a_web_page_in_place_of_rows_is_named(tmp_path: Path, suffix: str, page: str) -> None:
+    with pytest.raises(
+        InputError, match="is HTML or XML, as pages are that ask for a login or report an error"
+    ):
+        rows(tmp_path, page, suffix)
+
+
 def test_a_line_may_be_too_long_and_a_file_may_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csv_reader, "_MAX_LINE", 20_000)
     assert len(rows(tmp_path, "id,name\n" + "1,short\n" * 9000)) == 9000
@@ -102,7 +133,12 @@ def test_the_delimiter_of_a_text_that_is_no_csv_is_that_of_its_header() -> None:
         ("id,a,\n1,2,3\n", "without a name"),
         ("id, id\n1,2\n", "more than once"),
         ("", "empty"),
-        ('id,a\n1,"x\n', "cannot be read as CSV"),
+        (
+            'id,a\n1,b\n2,"x\n',
+            "row 2 cannot be read as CSV: unexpected end of data; a quote may not be closed",
+        ),
+        ('id,a\n1,"x"y\n', "row 1 cannot be read as CSV: ',' expected after '\"'"),
+        ('id,"a\n1,x\n', "the header cannot be read as CSV: unexpected end of data"),
     ],
 )
 def test_a_broken_file_is_refused_with_its_cause(tmp_path: Path, text: str, why: str) -> None:

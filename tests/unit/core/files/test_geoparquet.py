@@ -62,6 +62,11 @@ def test_longitudes_and_latitudes_are_read(tmp_path: Path, crs: Any) -> None:
             "the coordinate system EPSG:25832; reproject",
         ),
         ({"crs": {"name": "UTM 32N"}}, "the coordinate system UTM 32N; reproject it to EPSG:4326 first"),
+        *(
+            ({"crs": {"id": id_, "name": "UTM"}}, "the coordinate system UTM; rep")
+            for id_ in ("x", None, [], {})
+        ),
+        ({"crs": {"ids": []}}, "has a coordinate system without a name or an id; reproject"),
         ({"crs": "EPSG:25832"}, "the coordinate system EPSG:25832; reproject"),
         ({"encoding": "point"}, "has geometries as 'point'; write them as WKB"),
     ],
@@ -71,6 +76,18 @@ def test_other_coordinates_and_encodings_are_refused(
 ) -> None:
     with pytest.raises(InputError, match=words):
         read(write(tmp_path, column))
+
+
+def test_a_second_column_of_the_geometrys_name_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    table = pq.read_table(path)
+    renamed = table.rename_columns(["id", "place", "box", "geometry"])
+    pq.write_table(renamed.replace_schema_metadata(table.schema.metadata), path)
+    with pytest.raises(
+        InputError, match="has the geometry 'place' and a column 'geometry'; rename one of them"
+    ):
+        read(path)
+    assert sorted(read(path, geo=False)) == ["box", "geometry", "id", "place"]
 
 
 @pytest.mark.parametrize("text", ["[]", '{"columns": {}, "a": ' + "[" * 200_000 + "]" * 200_000 + "}"])

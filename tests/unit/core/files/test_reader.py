@@ -73,6 +73,11 @@ def test_json_may_begin_with_a_byte_order_mark(name: str, tmp_path: Path) -> Non
         ("x.csv", b"a,b,a\n1,2,3\n", "the header has 'a' more than once"),
         ("x.csv", b"a\n" + b"x" * (16 * 1024 * 1024 + 1), "field larger than field limit"),
         ("x.jsonl.gz", gzip.compress(b"{}", mtime=0)[:12] + b"\xff" * 9, "cannot be read"),
+        (
+            "x.json",
+            b'["\xfc"]',
+            "x.json': is not utf-8: unexpected end of data; pass its encoding|x.json': is not utf-8",
+        ),
         ("x.parquet", b"PAR1 is not enough", "cannot be read as Parquet"),
         ("x.parquet", b"", "cannot be read as Parquet"),
     ],
@@ -81,6 +86,36 @@ def test_an_error_names_the_line_or_row(name: str, content: bytes, says: str, tm
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=says):
         list(read_rows(str(tmp_path / name)))
+
+
+PAGES: dict[str, dict[str, Any]] = {
+    "matched": {"numberMatched": 250, "numberReturned": 2},
+    "total": {"totalFeatures": 250},
+    "limit": {"exceededTransferLimit": True},
+    "limit in properties": {"properties": {"exceededTransferLimit": True}},
+    "next": {"links": [{"rel": "self", "href": "x"}, {"rel": "next", "href": "y"}]},
+}
+WHOLE: dict[str, dict[str, Any]] = {
+    "matched": {"numberMatched": 2, "numberReturned": 2, "totalFeatures": 2},
+    "unknown": {"numberMatched": "unknown", "totalFeatures": "unknown", "links": None, "properties": []},
+    "limit": {"exceededTransferLimit": False, "links": [{"rel": "prev"}, "x"]},
+}
+FEATURES = [{"type": "Feature", "properties": {"id": n}, "geometry": None} for n in (1, 2)]
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+def test_a_page_of_a_map_server_is_no_complete_source(page: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "x.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", **page, "features": FEATURES}))
+    with pytest.raises(InputError, match="x.geojson': is one page of a longer result"):
+        list(read_rows(str(path)))
+
+
+@pytest.mark.parametrize("page", WHOLE.values(), ids=WHOLE)
+def test_the_only_page_of_a_map_server_is_complete(page: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "x.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", **page, "features": FEATURES}))
+    assert len(list(read_rows(str(path)))) == 2
 
 
 @pytest.mark.parametrize(
