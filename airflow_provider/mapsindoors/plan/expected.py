@@ -31,13 +31,16 @@ def read_expected(expected: object, match_on: str) -> list[DesiredRow]:
     """
     rows = read_desired_rows(expected, _SUBJECT, match_on=match_on)
     set_languages(rows, "")
+    seen: dict[str, DesiredRow] = {}
     for row in rows:
         if row.references:
             row.problems.append("has a reference to its parent; use parentId")
         if row.problems:
             continue
-        if not key_of(row.item, match_on):
+        if not (key := key_of(row.item, match_on)):
             row.problems.append(f"has no {match_on}")
+        elif (other := seen.setdefault(key, row)) is not row:
+            row.problems.append(f"is about the same object as row {other.number} ({key[:60]})")
         if row.columns > 1 and row.item.keys() <= {"id", match_on}:
             row.problems.append("has no expected value: each is null")
     raise_for_rows(rows, _SUBJECT, match_on)

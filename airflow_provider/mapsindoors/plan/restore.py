@@ -11,6 +11,9 @@ from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot, natu
 from airflow_provider.mapsindoors.geodata.values import with_members
 from airflow_provider.mapsindoors.plan.desired import DesiredRow, tree_level
 
+_ALWAYS = ("baseType", "datasetId")
+"""Fields of every object of the service."""
+
 
 def match_backup(rows: list[DesiredRow], snapshot: SolutionSnapshot) -> None:
     """Match each object of a backup with the object that it is now.
@@ -21,13 +24,17 @@ def match_backup(rows: list[DesiredRow], snapshot: SolutionSnapshot) -> None:
     :param rows: the objects of the backup; they are changed.
     :param snapshot: the solution.
     """
-    backup_rows = {str(row.item.get("id")): row for row in rows}
+    backup_rows = {str(row.item["id"]): row for row in rows if "id" in row.item}
     others: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
     for key, item in snapshot.by_id.items():
         if key not in backup_rows:
             others[natural_key(item)].append(key)
     seen: set[str] = set()
     for row in sorted(rows, key=tree_level):
+        # What a row does not have is emptied, so it must be all of an object.
+        row.problems += [
+            f"is no object of a backup: it has no {name}" for name in _ALWAYS if not row.item.get(name)
+        ]
         row.key = str(row.item.pop("id", ""))
         if not row.key or row.key in seen:
             row.problems.append(f"has the id of another row, {row.key}" if row.key else "has no id")

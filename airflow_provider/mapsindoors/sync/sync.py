@@ -14,7 +14,7 @@ from airflow_provider.core.sync.failures import report_failed
 from airflow_provider.core.sync.garbage import collector_paused
 from airflow_provider.core.sync.page import page_path
 from airflow_provider.core.sync.summary import PlanSummary
-from airflow_provider.errors import PlanRejectedError
+from airflow_provider.errors import InputError, PlanRejectedError
 from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.mapsindoors.plan import restore
@@ -85,6 +85,8 @@ class Sync:
             defaults=read_defaults(self.defaults, self.match_on),
             exact=self.restore,
         )
+        if self.restore and not rows:
+            raise InputError("has no objects, and would restore nothing", self.subject)
         if not self.skip_bad and all(row.problems for row in rows):
             # The map could only add to what is wrong with each row.
             raise_for_rows(rows, self.subject, self.match_on)

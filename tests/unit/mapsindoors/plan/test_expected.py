@@ -38,6 +38,13 @@ def test_an_object_is_expected_by_its_key_or_by_values() -> None:
         read_expected([], "externalId")
 
 
+@pytest.mark.parametrize("match_on", ["id", "externalId"])
+def test_an_object_that_is_expected_twice_is_refused(match_on: str) -> None:
+    rows = [{match_on: ID, "status": 1}, {match_on: f" {ID} ", "status": 3}]
+    with pytest.raises(InputError, match=f"row 2 .*is about the same object as row 1 .{ID}"):
+        read_expected(rows, match_on)
+
+
 @pytest.mark.parametrize(
     ("row", "names"),
     [

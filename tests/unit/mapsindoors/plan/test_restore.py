@@ -183,6 +183,37 @@ def test_a_backup_that_could_not_be_restored_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"externalId": "A-0-01", "name": "Reception"},
+        {"id": "A-0-01", "capacity": 4},
+        {"id": "A-0", "baseType": "floor"},
+        {"id": "A-0", "datasetId": "here"},
+    ],
+)
+def test_rows_that_are_no_backup_empty_nothing(
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, row: dict[str, Any]
+) -> None:
+    if "id" in row:
+        row = {**row, "id": by_external_id(unlimited_service)[row["id"]]["id"]}
+    if "datasetId" in row:
+        row = {**row, "datasetId": unlimited_service.campus.dataset["id"]}
+    for rows in ([row], [row, row]):
+        with pytest.raises(
+            InputError, match=r"row 1.*is no object of a backup: it has no (baseType|datasetId)"
+        ):
+            sync(rows, restore=True)
+    assert not writes(sandbox)
+
+
+def test_an_empty_backup_is_refused(unlimited_service: MapsIndoorsService, tmp_path: Path) -> None:
+    (tmp_path / "backup.jsonl").write_text("")
+    for source in (str(tmp_path / "backup.jsonl"), []):
+        with pytest.raises(InputError, match="has no objects, and would restore nothing"):
+            sync(source, restore=True)
+
+
 def test_a_plan_for_a_catalogue_is_named(unlimited_service: MapsIndoorsService, tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
     path.write_text(json.dumps({"version": 1, "kind": "display types", "changes": [{"operation": "create"}]}))
