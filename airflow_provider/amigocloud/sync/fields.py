@@ -104,6 +104,15 @@ class Field:
             return value.isascii() and len(value) <= (self.max_length or len(value)) and "\0" not in value
         return self.plain is bool or bool(-self.end <= value < self.end)
 
+    def plain_day(self, value: Any) -> Any:
+        """Return a moment for a field of dates as its text: at midnight, its zone does not matter.
+
+        Any other value is returned as it is.
+        """
+        # ``NaT`` alone differs from itself.
+        is_day = self.kind == "date" and isinstance(value, datetime) and value == value
+        return value.isoformat() if is_day else value
+
     def read(self, value: Any) -> Any:
         """Return a row's value as it is sent, which is as the dataset returns it.
 

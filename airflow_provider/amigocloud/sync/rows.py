@@ -149,6 +149,8 @@ class RowReader:
         fields = self._schema.fields
         for name, value in row.items():
             field = fields.get(name) or self._field(name)
+            if name == self.key and isinstance(value, str):
+                value = normal_key(value)  # noqa: PLW2901
             if field is not None and type(value) is field.plain and field.fits(value):
                 body[field.name] = value
                 continue
@@ -177,7 +179,7 @@ class RowReader:
         is_exact = field.kind == "number" and isinstance(value, (Decimal, JsonNumber))
         if is_exact and math.isfinite(value):
             return field.read(value)
-        read = _VALUES.read(value)
+        read = _VALUES.read(field.plain_day(value))
         if read is ABSENT:
             return ABSENT
         if field.kind == "number" and isinstance(read, float) and not self._json.used:

@@ -189,7 +189,7 @@ class CellReader:
     def _typed(self, place: int, value: Any) -> str | None:
         field = self._schema.fields[self.columns[place]]  # type: ignore[union-attr]
         if field.kind != "geometry" or isinstance(value, float):
-            value = _READER.read(value)
+            value = _READER.read(field.plain_day(value))
             if value is ABSENT or value is None:
                 return None
         return _text_of(field.read(value))

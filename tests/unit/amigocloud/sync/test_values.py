@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import struct
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import pandas as pd
 import pytest
 import shapely
 
@@ -147,6 +149,36 @@ def test_what_is_no_uuid_is_refused(value):
 
 
 SAME = "f" * 32
+
+
+@pytest.mark.parametrize("key", ["code", "label"])
+@pytest.mark.parametrize("given", [" N-é ", "N-e\u0301\u00a0", "N-é" + 20 * " "])
+def test_a_key_is_written_in_its_normal_form(sync, desks, key, given):
+    assert sync([{key: given, "seats": 4}], key=key)["create"] == 1
+    assert [row[key] for row in desks().values() if row["seats"] == 4] == ["N-é"]
+    assert sync([{key: "N-é", "seats": 4}], key=key)["unchanged"] == 1
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        datetime(2026, 1, 31),
+        datetime(2026, 1, 31, tzinfo=timezone(timedelta(hours=2))),
+        pd.Timestamp("2026-01-31"),
+        pd.Timestamp("2026-01-31", tz="Europe/Berlin"),
+        "2026-01-31T00:00:00",
+    ],
+)
+def test_midnight_is_a_date_whatever_its_zone(sync, desks, given):
+    assert sync([{"code": "D-1", "bought_on": given}])["update"] == 1
+    assert desks()["D-1"]["bought_on"] == "2026-01-31"
+
+
+@pytest.mark.parametrize("given", [datetime(2026, 1, 31, 1), pd.Timestamp("2026-01-31 01:00", tz="UTC")])
+def test_another_time_of_day_is_no_date(sync, given):
+    with pytest.raises(InputError, match=r"row 1 \(D-1\): bought_on must be a date, such as 2026-01-31, not"):
+        sync([{"code": "D-1", "bought_on": given}])
+    assert sync([{"code": "D-1", "bought_on": pd.NaT}])["unchanged"] == 1
 
 
 def test_two_rows_with_one_amigo_id_are_refused(sync, desks):
