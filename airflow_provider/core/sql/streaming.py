@@ -27,6 +27,11 @@ STREAM_ROWS = 100
 _DECLARABLE = ("select", "with", "values", "table")
 """First words of the statements that PostgreSQL opens a cursor for."""
 
+_STATEMENTS = "has more than one statement; give one query"
+
+_READ_ONLY = "25006"
+"""SQLSTATE of a statement that writes, in a transaction that only reads."""
+
 _NO_ROWS = "returns no rows; give a query that reads, such as SELECT"
 
 Row = Sequence[Any]
@@ -83,6 +88,16 @@ def _names(cursor: Any) -> list[str]:
 def _fetched(cursor: Any) -> Generator[Row, None, None]:
     while rows := cursor.fetchmany(FETCH_ROWS):
         yield from rows
+    if _has_another_result(cursor):
+        raise InputError(_STATEMENTS, SUBJECT)
+
+
+def _has_another_result(cursor: Any) -> bool:
+    """Return whether a second statement has a result, which some drivers run without a word."""
+    try:
+        return bool(cursor.nextset() and cursor.description)
+    except Exception as error:  # Drivers without this method, or with an empty statement at the end, raise.
+        return getattr(error, "sqlstate", None) == _READ_ONLY
 
 
 def _open_psycopg(connection: Any, query: Query) -> Result:
@@ -137,7 +152,7 @@ def _open_psycopg2(connection: Any, query: Query) -> Result:
     from psycopg2.extensions import cursor as cursor_type
 
     if not is_one_statement(query.sql):
-        raise InputError("has more than one statement; give one query", SUBJECT)
+        raise InputError(_STATEMENTS, SUBJECT)
     connection.rollback()
     connection.set_session(readonly=True, autocommit=False)
     if first_word(query.sql) not in _DECLARABLE:

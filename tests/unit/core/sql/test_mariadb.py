@@ -116,6 +116,14 @@ def test_a_transaction_that_a_hook_has_begun_is_rolled_back(
     assert store.query("SELECT count(*) FROM t") == [(3,)]
 
 
+@pytest.mark.parametrize("sql", ["SELECT id FROM t; SELECT name FROM t", "SELECT 1 AS a; DELETE FROM t"])
+def test_a_second_statement_is_refused(read: Read, store: Database, sql: str) -> None:
+    with pytest.raises(InputError, match="more than one statement; give one query|near '(SELECT|DELETE)"):
+        read(sql)
+    assert len(store.query("SELECT * FROM t")) == 3
+    assert read("SELECT 'a;b' AS a; -- the end") == [["a"], ["a;b"]]
+
+
 def test_a_wrong_statement_names_the_mistake(read: Read) -> None:
     with pytest.raises(InputError, match="nowhere"):
         read("SELECT 1 FROM nowhere")
