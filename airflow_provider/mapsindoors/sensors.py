@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.polling import clock
 from airflow_provider.core.sensor import PollSensor
-from airflow_provider.errors import one_line
+from airflow_provider.errors import one_line, shorten
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class MapsIndoorsGeodataSensor(PollSensor):
             found = mismatches([row.item for row in rows], hook.list_geodata(), self._match_on())
             if found:
                 self._resolve(hook)
-        for mismatch in found[:5]:
+        for mismatch in shorten(found, 5):
             self.log.info("Not yet: %s", one_line(mismatch))
         return None if found else {"matched": len(rows)}
 

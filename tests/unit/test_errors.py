@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from airflow_provider import errors
+
+PACKAGE = Path(errors.__file__).parent
 
 
 @pytest.mark.parametrize(
@@ -45,3 +50,15 @@ def test_advice_follows_no_full_stop() -> None:
     error = errors.AuthenticationError(401, message="Invalid token.", request="GET /x")
     assert str(error) == "GET /x answered 401: Invalid token (check login and password of the connection)"
     assert error.message == "Invalid token."
+
+
+def test_no_message_cuts_a_list_without_saying_so() -> None:
+    cut = re.compile(r"join\((?:\w+\([\w.]+\)|[\w.]+)\[:\w+\]\)")
+    found = {
+        f"{path.relative_to(PACKAGE)}: {line.strip()}"
+        for path in PACKAGE.rglob("*.py")
+        if "sandbox" not in path.parts
+        for line in path.read_text().splitlines()
+        if cut.search(line)
+    }
+    assert found == set()

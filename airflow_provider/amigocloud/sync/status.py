@@ -135,10 +135,11 @@ class StatusCheck:
         different = dict(self.differences(change.body, row))
         if not different:
             return DONE, ""
-        differing = "; ".join(
+        fields = [
             f"{name} is {shown_value(found)}, not {shown_value(wanted)}"
-            for name, (found, wanted) in list(different.items())[:5]
-        )
+            for name, (found, wanted) in different.items()
+        ]
+        differing = "; ".join(shorten(fields, 5))
         if change.operation == UPDATE and row_hash(row) == change.before:
             return BEFORE, differing
         is_drift = change.operation == UPDATE and not self._is_written

@@ -19,6 +19,7 @@ from airflow_provider.errors import (
     NotFoundError,
     clauses,
     one_line,
+    shorten,
 )
 from airflow_provider.iotstudio.conditions import incremental_problems
 from airflow_provider.iotstudio.events.fleet import Fleet, fleet_problems
@@ -207,7 +208,7 @@ class _Things:
                 "%d of %d Things are gone, or do not have the event: %s",
                 len(self._missing),
                 len(self._ids),
-                one_line(", ".join(sorted(self._missing)[:10])),
+                one_line(", ".join(shorten(sorted(self._missing), 10))),
             )
         if self._rolled_off:
             self._hook.log.warning(
@@ -215,7 +216,7 @@ class _Things:
                 " older ones are gone: %s",
                 len(self._rolled_off),
                 f" since {span.start}" if span.start else "",
-                one_line(", ".join(sorted(self._rolled_off)[:10])),
+                one_line(", ".join(shorten(sorted(self._rolled_off), 10))),
             )
         counts = {
             "things": len(self._ids),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 from airflow_provider.core.state.chunks import read_chunks, write_chunks
 from airflow_provider.core.state.watermark import Watermark
+from airflow_provider.errors import shorten
 
 STATE = "iotstudio_events"
 """Name of the state in the store."""
@@ -103,7 +104,7 @@ class EventsWatermark(HistoryWatermark):
                 logging.WARNING if is_new else logging.INFO,
                 "%d Things are missing; a run in which they are back exports their events since then: %s",
                 len(self._missing),
-                ", ".join(self._missing[:10]),
+                ", ".join(shorten(self._missing, 10)),
             )
 
     def _lowest(self, lower: datetime | None) -> datetime | None:

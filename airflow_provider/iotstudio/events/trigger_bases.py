@@ -14,7 +14,7 @@ from airflow.triggers.base import BaseEventTrigger
 
 from airflow_provider.core.polling import intervals
 from airflow_provider.core.triggers import PollTrigger
-from airflow_provider.errors import InputError, one_line
+from airflow_provider.errors import InputError, one_line, shorten
 from airflow_provider.iotstudio.conditions import require_name
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 
@@ -174,7 +174,7 @@ class EventWatcher(BaseEventTrigger):
             self.log.warning(
                 "%d Things are not there, or do not declare the event: %s",
                 len(missing),
-                one_line(", ".join(sorted(missing)[:10])),
+                one_line(", ".join(shorten(sorted(missing), 10))),
             )
         self._missing = missing
         self._log_failed({**found.odd, **found.failed})
@@ -188,7 +188,7 @@ class EventWatcher(BaseEventTrigger):
             self.log.error(
                 "%d Things cannot be read in whole: %s; all other events fire; the first error: %s",
                 len(names),
-                one_line(", ".join(names[:10])),
+                one_line(", ".join(shorten(names, 10))),
                 errors[names[0]],
             )
         elif self._failed and not failed:

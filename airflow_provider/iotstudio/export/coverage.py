@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.input.problems import nearest
-from airflow_provider.errors import ApiError, NotFoundError, one_line
+from airflow_provider.errors import ApiError, NotFoundError, one_line, shorten
 from airflow_provider.iotstudio.known_names import names_of
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Coverage:
                 "%d of %d Things are gone and have no values: %s",
                 len(self._missing),
                 things,
-                one_line(", ".join(sorted(self._missing)[:10])),
+                one_line(", ".join(shorten(sorted(self._missing), 10))),
             )
         without = things - len(self._with_rows | self._missing)
         return {"missing_things": len(self._missing), "without_values": max(0, without)}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.input.problems import nearest
 from airflow_provider.core.json_types import Json
-from airflow_provider.errors import InputError, PermissionDeniedError, ServerError, one_line
+from airflow_provider.errors import InputError, PermissionDeniedError, ServerError, one_line, shorten
 from airflow_provider.iotstudio.sync.document import Change, Plan, description_hash
 from airflow_provider.iotstudio.sync.rows import DesiredThing, RowReader
 from airflow_provider.iotstudio.sync.titles import Titles, near
@@ -181,7 +181,7 @@ class Comparison:
 
     def _problem(self, row: DesiredThing, found: list[str]) -> str:
         if len(found) > 1:
-            ids = ", ".join(sorted(found)[:3])
+            ids = ", ".join(shorten(sorted(found), 3))
             return f"title is that of {len(found)} Things: {ids}; give the row the uid of one of them"
         if row.uid and not found:
             where = f" in the category {self._plan.category!r}" if self._plan.category is not None else ""

@@ -15,6 +15,7 @@ from airflow_provider.errors import (
     PartialWriteError,
     RequestRejectedError,
     VerificationError,
+    shorten,
 )
 from airflow_provider.iotstudio import api_admin
 from airflow_provider.iotstudio.api import PAGE_SIZE
@@ -127,8 +128,8 @@ class PlanExecution:
     def _find_doubles(self, changes: Sequence[Change]) -> None:
         """Note the titles that another client has used, too, while the Things were created."""
         self._mismatches += [
-            f"title {title!r:.80} is that of {len(ids)} new Things: {', '.join(sorted(ids)[:5])}; another"
-            " sync ran at the same time. Delete all but one of them, and run one sync at a time"
+            f"title {title!r:.80} is that of {len(ids)} new Things: {', '.join(shorten(sorted(ids), 5))};"
+            " another sync ran at the same time. Delete all but one of them, and run one sync at a time"
             for title, ids in self._new_things([change.key for change in changes]).items()
             if len(ids) > 1
         ]

@@ -181,7 +181,7 @@ class Sync:
         if deletes and any(not failure["key"] for failure in plan.failed):
             wrong.append(UNKNOWN_MISSING)
         if deletes and plan.unmatched:
-            uids = ", ".join(plan.unmatched[:3])
+            uids = ", ".join(shorten(plan.unmatched, 3))
             wrong.append(
                 f"{len(plan.unmatched)} rows that are left out have uids of no Thing ({uids:.200}), so the"
                 " missing rows are not known"

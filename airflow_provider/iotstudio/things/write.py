@@ -11,6 +11,7 @@ from airflow_provider.errors import (
     NotFoundError,
     RequestRejectedError,
     TransportError,
+    shorten,
 )
 from airflow_provider.iotstudio import api, api_admin
 from airflow_provider.iotstudio.equality import contains_values, same_value
@@ -145,7 +146,7 @@ async def find_created(
     if not similar or not (description.get("model") or description.get("categories") or category):
         return None
     if len(similar) > 1:
-        ids = ", ".join(thing["uid"] for thing in similar[:5])
+        ids = ", ".join(shorten([thing["uid"] for thing in similar], 5))
         raise AmbiguousWriteError(
             f"the Thing may be one of {ids}: no response arrived, and a model may have replaced its title."
             " Nothing was sent again"

@@ -16,7 +16,7 @@ from airflow_provider.core.files.paths.folder import Folder
 from airflow_provider.core.files.storage import ensure_writable
 from airflow_provider.core.files.writers import CsvWriter, JsonLinesWriter
 from airflow_provider.core.redaction import shown_path
-from airflow_provider.errors import IncompleteExportError, InputError, one_line
+from airflow_provider.errors import IncompleteExportError, InputError, one_line, shorten
 from airflow_provider.leanix.tables.names import (
     MANIFEST,
     manifest_name,
@@ -335,7 +335,7 @@ def _log_columns(columns: Mapping[str, Sequence[Column]], spool: ItemSpool, log:
                 "Columns of type '%s' have a hash in their names, because others have the same name when case"
                 " does not count: %s",
                 one_line(name[:100]),
-                one_line(", ".join(renamed[:10])),
+                one_line(", ".join(shorten(renamed, 10))),
             )
     if spool.unknown:
         named = ", ".join(f"{name} ({count})" for name, count in spool.unknown.most_common(10))

@@ -260,4 +260,5 @@ class PlanExecution:
 
 
 def _doubled(noun: str, key: str, ids: Sequence[str]) -> str:
-    return f"{noun} {shown(key)} exists more than once: {', '.join(ids[:5])}; delete all but one in the CMS"
+    several = ", ".join(shorten(ids, 5))
+    return f"{noun} {shown(key)} exists more than once: {several}; delete all but one in the CMS"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from airflow_provider.core.input.values import normal_key, shown
 from airflow_provider.core.json_types import Json
+from airflow_provider.errors import shorten
 from airflow_provider.mapsindoors.catalogue.compare import complete, differences, rules_by_name
 from airflow_provider.mapsindoors.catalogue.document import Change, Plan, entry_hash
 from airflow_provider.mapsindoors.catalogue.entries import Catalogue, folded
@@ -49,7 +50,7 @@ class Matching:
         if row.object_id and row.object_id not in self._by_id:
             yield f"there is no {noun} with id {row.object_id[:60]}"
         elif not row.object_id and len(with_key) > 1:
-            ids = ", ".join(with_key[:5])
+            ids = ", ".join(shorten(with_key, 5))
             yield f"{name} {shown(row.key)} is that of {len(with_key)} {self._kind.plural}: {ids}"
         elif not row.object_id and with_key:
             row.object_id = with_key[0]

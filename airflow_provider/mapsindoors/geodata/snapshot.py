@@ -13,7 +13,7 @@ import msgspec
 from airflow_provider.core.input.problems import nearest
 from airflow_provider.core.input.values import normal_key, shown
 from airflow_provider.core.json_types import Json
-from airflow_provider.errors import InputError
+from airflow_provider.errors import InputError, shorten
 from airflow_provider.mapsindoors import api
 from airflow_provider.mapsindoors.geodata import geometry
 from airflow_provider.mapsindoors.geodata.values import plain_key, read_index
@@ -359,7 +359,9 @@ class SolutionSnapshot:
         if not ids:
             raise UnresolvedReferenceError(f"there is no {description}")
         if len(ids) > 1:
-            raise UnresolvedReferenceError(f"there is more than one {description}: {', '.join(ids[:5])}")
+            raise UnresolvedReferenceError(
+                f"there is more than one {description}: {', '.join(shorten(ids, 5))}"
+            )
         return ids[0]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airflow_provider.core.input.row_numbers import encode_row_number
+from airflow_provider.errors import shorten
 from airflow_provider.mapsindoors.geodata.diff import differences
 from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot, key_of, natural_key
 from airflow_provider.mapsindoors.plan.document import Change, Plan
@@ -129,9 +130,8 @@ def describe_drift(plan: Plan, snapshot: SolutionSnapshot, names: list[str]) -> 
             lines.append(f"a copy of the deleted object {value} was made or deleted")
         else:
             owners = snapshot.ids_by(kind, value)
-            lines.append(f"{kind} {value!r} is now that of {', '.join(owners[:5]) or 'no object'}")
-    more = f"; and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
-    return "; ".join(lines[:_SHOWN]) + more or "an object that was compared, but is not to be changed"
+            lines.append(f"{kind} {value!r} is now that of {', '.join(shorten(owners, 5)) or 'no object'}")
+    return "; ".join(shorten(lines, _SHOWN)) or "an object that was compared, but is not to be changed"
 
 
 def _described(change: Change) -> str:

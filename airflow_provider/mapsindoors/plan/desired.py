@@ -10,7 +10,7 @@ from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, is_qu
 from airflow_provider.core.input.conditions import refuse_rendered_list
 from airflow_provider.core.input.values import shown
 from airflow_provider.core.json_types import Json
-from airflow_provider.errors import InputError
+from airflow_provider.errors import InputError, shorten
 from airflow_provider.mapsindoors.geodata import details, validation
 from airflow_provider.mapsindoors.geodata.diff import NESTED
 from airflow_provider.mapsindoors.geodata.rows import (
@@ -290,7 +290,7 @@ def _match_row(row: DesiredRow, snapshot: SolutionSnapshot) -> Iterator[str]:
     elif not row.key and not any(one.startswith(("id ", f"{snapshot.match_on} ")) for one in row.problems):
         yield f"has no {snapshot.match_on}, by which it could be matched, and no id"
     elif len(matching) > 1:
-        some = ", ".join(matching[:5])
+        some = ", ".join(shorten(matching, 5))
         yield f"{snapshot.match_on} {shown(row.key)} is that of {len(matching)} objects: {some}"
     elif matching:
         row.set_object(matching[0], snapshot)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from airflow_provider.core.json_types import Json
+from airflow_provider.errors import shorten
 from airflow_provider.mapsindoors.geodata.details import emptied
 from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot, natural_key
 from airflow_provider.mapsindoors.geodata.values import with_members
@@ -62,7 +63,7 @@ def _rename_parent(row: DesiredRow, backup_rows: Mapping[str, DesiredRow]) -> No
 def _find_recreated(row: DesiredRow, others: Mapping[tuple[str, ...], list[str]]) -> str:
     found = [] if row.parent else others.get(natural_key(row.item), [])
     if len(found) > 1:
-        row.problems.append(f"may be any of {len(found)} objects: {', '.join(found[:5])}")
+        row.problems.append(f"may be any of {len(found)} objects: {', '.join(shorten(found, 5))}")
     return found[0] if found else ""
 
 

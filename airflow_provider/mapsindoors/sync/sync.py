@@ -14,7 +14,7 @@ from airflow_provider.core.sync.failures import report_failed
 from airflow_provider.core.sync.garbage import collector_paused
 from airflow_provider.core.sync.page import page_path
 from airflow_provider.core.sync.summary import PlanSummary
-from airflow_provider.errors import InputError, PlanRejectedError
+from airflow_provider.errors import InputError, PlanRejectedError, shorten
 from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.mapsindoors.plan import restore
@@ -188,7 +188,7 @@ class Sync:
         if self.missing != "ignore":
             about = {row.key for row in rows}
             problems = [
-                f"{self.match_on} {key!r} is that of {len(ids)} objects: {', '.join(ids[:5])}"
+                f"{self.match_on} {key!r} is that of {len(ids)} objects: {', '.join(shorten(ids, 5))}"
                 for key, ids in snapshot.duplicate_keys().items()
                 if key not in about
             ]

@@ -13,6 +13,7 @@ from airflow_provider.errors import (
     RequestRejectedError,
     ServerError,
     TransportError,
+    shorten,
 )
 from airflow_provider.mapsindoors.api import counted
 from airflow_provider.mapsindoors.geodata.batches import batches, with_row_numbers
@@ -153,7 +154,7 @@ def _describe_batch(hook: MapsIndoorsHook, error: ProviderError, batch: Sequence
     except ProviderError:
         return f"{rows} refused, some may be updated"
     wrong = [number for number, item in batch if differences(item, stored.get(item["id"], {}))]
-    shown = ", ".join(map(str, wrong[:50])) + (", ..." if len(wrong) > 50 else "")
+    shown = ", ".join(shorten(list(map(str, wrong)), 50))
     return f"of {rows}, {len(batch) - len(wrong)} are updated, not updated: {shown or 'none'}"
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
-from airflow_provider.amigocloud.sync.status import StateWatch
+from airflow_provider.amigocloud.sync.status import DRIFTED, StateWatch, StatusCheck
+from airflow_provider.amigocloud.sync.store import UPDATE
 from airflow_provider.sandbox.amigocloud import AmigoCloudService
 from tests.support.desks import DESKS
 
@@ -81,3 +83,17 @@ def test_states_that_may_not_be_read_count_as_those_of_others(
     watch.add_own(1)
     write(1)
     assert not watch.is_quiet()
+
+
+@pytest.mark.parametrize(
+    ("count", "told"),
+    [(1, ["f0 is 0, not 1"]), (5, ["f4 is 4, not 5"]), (7, ["f4 is 4, not 5", "and 2 more"])],
+)
+def test_five_fields_that_differ_are_told_and_the_number_of_the_others(count: int, told: list[str]) -> None:
+    check: Any = StatusCheck.__new__(StatusCheck)
+    check.differences = lambda *_: {f"f{n}": (n, n + 1) for n in range(count)}
+    check._is_written = True
+    status, detail = check._status(SimpleNamespace(operation=UPDATE, before="", body={}), {"f0": 0})
+    assert status == DRIFTED
+    assert detail.split("; ")[-len(told) :] == told
+    assert detail.count("; ") == min(count, 6) - 1
