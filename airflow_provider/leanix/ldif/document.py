@@ -236,7 +236,7 @@ def read_ldif(ldif: Mapping[str, Any], *, allow_duplicates: bool = False) -> Ldi
         raise InputError(f"must be a JSON object, not {type(ldif).__name__}", "the LDIF")
     content = ldif.get("content", [])
     if not isinstance(content, (list, tuple)):
-        problems = header_problems({**ldif, "content": []})
+        problems = header_problems(ldif)
         problems.append(f"'content' must be a list, not {type(content).__name__}")
         raise InputError(problems, "the LDIF")
     header = {name: value for name, value in ldif.items() if name != "content" and value is not None}

@@ -38,6 +38,11 @@ def test_an_empty_text_is_a_problem(value: Any) -> None:
     assert text_condition(value, "x") == ["x is empty; leave it out for no condition"]
 
 
+@pytest.mark.parametrize("value", ["a", " a ", 5, 0])
+def test_a_text_or_a_number_is_a_condition(value: Any) -> None:
+    assert text_condition(value, "x") == []
+
+
 @pytest.mark.parametrize("value", [["a"], {"a": 1}, True])
 def test_what_is_no_text_is_a_problem(value: Any) -> None:
     assert "must be a text" in text_condition(value, "x")[0]

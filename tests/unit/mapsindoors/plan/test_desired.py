@@ -15,6 +15,7 @@ from airflow_provider.core.sql.rows import SqlRows
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.plan.desired import (
     Defaults,
+    DesiredRow,
     raise_for_rows,
     read_defaults,
     read_desired_rows,
@@ -386,6 +387,14 @@ def test_a_name_that_is_given_twice_is_explained() -> None:
     (read,) = read_desired_rows([{"externalId": "1", "name": "a", "name@en": "b"}])
     set_languages([read], "en", ["en", "da"])
     assert read.problems == ["'name@en' is given twice; without a language, it is in the base language"]
+
+
+def test_texts_of_details_have_the_languages_of_the_solution_once_they_are_known() -> None:
+    details = [{"key": "k", "displayText": {"EN": "Phone", "xx": "?"}}, "odd"]
+    for known, expected in (((), {"EN": "Phone", "xx": "?"}), (["en", "da"], {"en": "Phone", "xx": "?"})):
+        row = DesiredRow(1, {"additionalDetails": list(details)})
+        set_languages([row], "en", known)
+        assert row.item["additionalDetails"] == [{"key": "k", "displayText": expected}, "odd"]
 
 
 def test_an_index_that_is_no_number_may_stay_as_it_is(unlimited_service: MapsIndoorsService) -> None:

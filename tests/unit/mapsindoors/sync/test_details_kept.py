@@ -74,12 +74,20 @@ def test_a_restore_fails_when_the_service_keeps_opening_hours(
     assert stored(service) == kept
 
 
-@pytest.mark.parametrize("others", [(WEB, {**WEB, "value": "https://b.example"}), (KEYLESS,), (WEB, WEB)])
+@pytest.mark.parametrize(
+    ("others", "named"),
+    [
+        ((WEB, {**WEB, "value": "https://b.example"}), "the key 'web' more than once"),
+        ((KEYLESS,), "a detail without a key"),
+        ((WEB, WEB), "the key 'web' more than once"),
+        ((WEB, WEB, KEYLESS), "the key 'web' more than once and a detail without a key"),
+    ],
+)
 def test_details_that_cannot_be_told_apart_are_reported_before_one_is_lost(
-    service: MapsIndoorsService, others: tuple[Any, ...]
+    service: MapsIndoorsService, others: tuple[Any, ...], named: str
 ) -> None:
     store(service, PHONE, *others)
-    with pytest.raises(InputError, match="of which a write would lose one; mend it in the CMS"):
+    with pytest.raises(InputError, match=f"has {named}, of which a write would lose one; mend it in the CMS"):
         sync(room(**{"detail.new": "https://n.example"}))
     with pytest.raises(InputError, match="of which a write would lose one"):
         update(service, **{"detail.phone": "5678"})
