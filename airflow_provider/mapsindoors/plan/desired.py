@@ -55,7 +55,7 @@ class DesiredRow:
     key: str = ""
     object_id: str = ""
     parent: DesiredRow | None = None
-    base_type: str = ""
+    base_type: str = field(init=False)
     columns: int = 0
     defaulted: Set[str] = frozenset()
 
