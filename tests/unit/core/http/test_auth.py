@@ -82,8 +82,8 @@ def test_a_token_is_from_the_store_until_another_one_has_replaced_it(now: list[f
 
 
 def test_hooks_that_share_tokens_with_processes_and_others_keep_theirs_apart(now: list[float]) -> None:
-    call = Call("POST", "token", form={"secret": "s"})
-    kept = [auth._slot(call, "r", is_shared=shared) for shared in (True, False, True, False)]
+    request = _token_request(Call("POST", "token", form={"secret": "s"}), "r")
+    kept = [auth._slot(request, is_shared=shared) for shared in (True, False, True, False)]
     assert kept[0] is kept[2]
     assert kept[1] is kept[3]
     assert kept[0] is not kept[1]
