@@ -3,6 +3,8 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import re
+from collections.abc import Callable
 from urllib.parse import quote, quote_plus, urlencode
 
 import pytest
@@ -12,12 +14,14 @@ from hypothesis import strategies as st
 from airflow_provider.core.redaction import (
     Redactor,
     all_encodings,
+    amask,
     encodings,
     redact,
     redact_http_logs,
     redact_token,
     shown_path,
     token_encodings,
+    url_encodings,
     without_credential,
     without_query,
 )
@@ -206,6 +210,32 @@ def test_a_url_is_logged_without_user_query_and_fragment(url: str, shown: str) -
 def test_a_path_is_shown_without_credentials_on_one_line_and_cut(path: str, shown: str) -> None:
     assert shown_path(path) == shown
     assert len(shown) <= 200
+
+
+@pytest.mark.parametrize(
+    "way", [lambda s: quote(s, safe=""), quote, quote_plus, lambda s: quote(s, safe="!~*'()")]
+)
+def test_each_way_to_quote_a_secret_in_a_url_is_known(way: Callable[[str], str]) -> None:
+    secret = "a/b c!d(e)*'~"
+    assert {way(secret), re.sub("%..", lambda code: code[0].lower(), way(secret))} <= url_encodings(secret)
+    others = {quote(secret, safe=""), quote(secret), quote_plus(secret), quote(secret, safe="!~*'()")}
+    assert len(others) == 4
+
+
+async def test_masking_in_an_event_loop_tells_the_supervisor_where_airflow_can(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from airflow.sdk import log
+
+    told: list[list[str]] = []
+
+    async def amask_secret(texts: list[str]) -> None:
+        told.append(texts)
+
+    monkeypatch.setattr(log, "amask_secret", amask_secret, raising=False)
+    await amask(["R:s3cret"])
+    await amask([])
+    assert told == [["R:s3cret"]]
 
 
 def test_encodings_for_the_masker_are_sorted_and_those_of_nothing_empty() -> None:
