@@ -119,6 +119,8 @@ class LeanIXRunEndedTrigger(NewItemsTrigger):
 
     first_poll_fires = False
 
+    _warned = False
+
     def __init__(
         self,
         *,
@@ -185,6 +187,14 @@ class LeanIXRunEndedTrigger(NewItemsTrigger):
     def _matching(self, runs: Sequence[EndedRun]) -> Mapping[str, EndedRun]:
         statuses = {status.upper() for status in self.statuses}
         matches = re.compile(translate(self.description)).match
+        if runs and not self._warned and not matches("") and not any(run.description for run in runs):
+            self._warned = True
+            self.log.warning(
+                "None of the %d ended runs in the service's list has a description, so none matches %r;"
+                " description='*' fires for runs without one, too",
+                len(runs),
+                self.description[:100],
+            )
         return {run.id: run for run in runs if run.status in statuses and matches(run.description or "")}
 
     def events(self, new: Sequence[str], now: Mapping[str, EndedRun]) -> list[dict[str, Any]]:

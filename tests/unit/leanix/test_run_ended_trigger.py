@@ -203,3 +203,17 @@ def test_a_watcher_that_can_never_fire_fails_the_dags_import_and_idles_when_it_i
 
     assert asyncio.run(fired()) == []
     assert sandbox.counters.total() == 0
+
+
+@pytest.mark.parametrize(
+    ("listed", "pattern", "warned"), [(False, "cmdb*", True), (False, "*", False), (True, "other*", False)]
+)
+async def test_a_list_without_descriptions_is_a_warning_once(
+    leanix: Any, capsys: pytest.CaptureFixture[str], listed: bool, pattern: str, warned: bool
+) -> None:
+    leanix.list_descriptions = listed
+    one = watcher(description=pattern)
+    await started("cmdb nightly")
+    async with running(one):
+        await looked(one)
+    assert capsys.readouterr().out.count("has a description, so none matches") == warned
