@@ -20,6 +20,23 @@ _NAMED = 20
 """Maximum keys and rows that a check names."""
 
 
+def name_problems(database: Database, names: Sequence[str]) -> list[str]:
+    """Return why new columns cannot have their names.
+
+    :param names: the names, each once.
+    """
+    problems = [f"the column {name!r} {why}" for name in names if (why := database.name_problem(name))]
+    alike: dict[str, list[str]] = {}
+    for name in names if database.ignores_case else ():
+        alike.setdefault(name.casefold(), []).append(name)
+    return problems + [
+        f"the columns {' and '.join(map(repr, some))} differ in case only, which this database does not tell"
+        " apart; rename one of them by 'columns'"
+        for some in alike.values()
+        if len(some) > 1
+    ]
+
+
 def key_problems(database: Database, source: Source, key: Sequence[str]) -> list[str]:
     """Return which staged rows have no key, and which keys are there twice.
 

@@ -16,6 +16,7 @@ from airflow_provider.warehouse.load.checks import (
     key_problems,
     known_key_problems,
     merged_problems,
+    name_problems,
     shrink_problem,
     staged_problems,
     written_problems,
@@ -196,8 +197,8 @@ class Load:
         if not names:
             raise InputError("has no columns to create a table from", "the source")
         key = [find_name(one, names) or one for one in self._request.key]
-        missing = [one for one in key if one not in names]
-        self._raise([f"the key column {one!r} is not in the source" for one in missing])
+        problems = [f"the key column {one!r} is not in the source" for one in key if one not in names]
+        self._raise([*problems, *name_problems(database, names)])
         columns = [(name, database.type_for(column)) for column, name in kept]
         database.create_table(self._table, columns, key)
         self._log.info("Creating the table %s with %d columns", self._request.table, len(columns))
@@ -208,6 +209,8 @@ class Load:
         """Return the problems of columns that the table lacks, each with the statement that adds it."""
         from airflow_provider.core.input.problems import nearest
 
+        if long := name_problems(database, [name for _, name in new]):
+            return long
         table = database.quotes.table(self._table)
         return [
             f"the table has no column {name!r}{nearest(name, [one.name for one in targets])}; put"

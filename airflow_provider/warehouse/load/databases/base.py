@@ -75,6 +75,8 @@ class Database(ABC):
     stage_name: ClassVar[str] = STAGE
     may_skip: ClassVar[bool] = False
     """True where a table can leave out rows, or drop others, while the driver counts them as written."""
+    ignores_case: ClassVar[bool] = False
+    """True where two columns of a table must not differ in case only."""
     uri: ClassVar[tuple[str, int]] = ("", 0)
     """Scheme and default port of the tables' URIs in lineage; empty where there is no convention for them."""
 
@@ -184,6 +186,10 @@ class Database(ABC):
     @abstractmethod
     def type_for(self, column: SourceColumn) -> str:
         """Return the type of a new column for the source's values."""
+
+    def name_problem(self, name: str) -> str:
+        """Return why a new column cannot have a name; empty when it can."""
+        return ""
 
     def create_table(self, table: TableName, columns: Sequence[tuple[str, str]], key: Sequence[str]) -> None:
         """Create the table.

@@ -75,6 +75,7 @@ _NAMES_ONLY = ("CatalogException", "BinderException", "PermissionException", "Tr
 class DuckDb(Database):
     """A DuckDB database."""
 
+    ignores_case = True
     LEDGER_TYPES = ("VARCHAR", "BIGINT", "TIMESTAMP")
 
     def open(self) -> None:

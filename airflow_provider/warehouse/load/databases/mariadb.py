@@ -89,13 +89,17 @@ _TYPES = {
 _LISTED = re.compile(r"(enum|set)\(")
 _MEMBER = re.compile(r"'((?:[^']|'')*)'")
 
-_KEY_TYPES = {"LONGTEXT": "VARCHAR(500)", "LONGBLOB": "VARBINARY(500)"}
+_MAX_NAME = 64
+"""Maximum characters of a name."""
+
+_KEY_TYPES = {"LONGTEXT": "VARCHAR(500)", "JSON": "VARCHAR(500)", "LONGBLOB": "VARBINARY(500)"}
 """Types of key columns, in place of types that have no index."""
 
 
 class MariaDb(Generic):
     """A MariaDB or MySQL database, whose ``CREATE TABLE`` commits: the ledger is created before all else."""
 
+    ignores_case = True
     quotes = Quotes("`", "`")
     uri = ("mysql", 3306)
     LEDGER_TYPES = ("varchar(500) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "bigint", "varchar(40)")
@@ -182,6 +186,12 @@ class MariaDb(Generic):
         if column.kind == "decimal":
             return decimal_type(column, "DECIMAL", [38, 65], 30) or "LONGTEXT"
         return _TYPES.get(column.kind, "LONGTEXT")
+
+    def name_problem(self, name: str) -> str:
+        """Return why a new column cannot have a name."""
+        if len(name) <= _MAX_NAME:
+            return ""
+        return f"is longer than {_MAX_NAME} characters; give it a shorter name by 'columns'"
 
     def create_table(self, table: TableName, columns: Sequence[tuple[str, str]], key: Sequence[str]) -> None:
         """Create the table, whose texts are compared exactly."""

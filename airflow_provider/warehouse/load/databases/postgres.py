@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.files.prefetch import prefetch
 from airflow_provider.errors import InputError
-from airflow_provider.warehouse.load.columns.exact import MICROSECONDS, scale_of, seconds_of
 from airflow_provider.warehouse.load.columns.names import Quotes, TableName
 from airflow_provider.warehouse.load.columns.rows import UNKNOWN_SRID, SourceColumn
 from airflow_provider.warehouse.load.columns.target import Pair, TargetColumn
@@ -31,7 +30,11 @@ from airflow_provider.warehouse.load.databases.postgis import (
 )
 from airflow_provider.warehouse.load.databases.postgres_constraints import constraint_problems
 from airflow_provider.warehouse.load.databases.postgres_errors import clean_error, has_no_answer, sqlstate
-from airflow_provider.warehouse.load.databases.postgres_tables import may_skip_rows, table_problems
+from airflow_provider.warehouse.load.databases.postgres_tables import (
+    may_skip_rows,
+    read_column,
+    table_problems,
+)
 from airflow_provider.warehouse.load.databases.postgres_values import check_dates, is_naive_array
 
 if TYPE_CHECKING:
@@ -66,27 +69,6 @@ WHERE i.indrelid = \0 AND i.indisunique AND i.indisvalid AND i.indimmediate AND 
   AND i.indexprs IS NULL AND i.indnkeyatts = i.indnatts
 GROUP BY i.indexrelid HAVING bool_and(a.attnotnull)"""
 
-_FAMILIES = {
-    "json": "json",
-    "jsonb": "json",
-    "bytea": "binary",
-    "uuid": "uuid",
-    "smallint": "integer",
-    "integer": "integer",
-    "bigint": "integer",
-    "boolean": "boolean",
-    "date": "date",
-    "real": "number",
-    "double precision": "number",
-    "numeric": "number",
-    "text": "text",
-    "character varying": "text",
-    "character": "text",
-    "time without time zone": "time",
-    "timestamp without time zone": "timestamp",
-    "timestamp with time zone": "moment",
-}
-
 _COMPARABLE = ("binary", "uuid", "integer", "boolean", "date", "number", "timestamp", "moment", "geometry")
 """Families whose equality is exact; all others are compared by their texts."""
 
@@ -104,11 +86,6 @@ _TYPES = {
     "timestamp": "timestamp without time zone",
     "binary": "bytea",
 }
-
-_GEOMETRY = re.compile(r"(geometry|geography)(?:\((\w+)(?:,(\d+))?\))?")
-
-_CENTS = 2
-"""Decimals of ``money``; no currency of the usual ones has more."""
 
 _MAX_NAME = 63
 """Maximum bytes of a name; PostgreSQL cuts longer ones."""
@@ -186,7 +163,7 @@ class Postgres(Database):
             return None
         if rows[0][1] not in ("r", "p"):
             raise InputError(f"'{'.'.join(table)}' is no table but a view or the like", "table")
-        found = [_target(*row) for row in self.rows(_COLUMNS.replace("\0", str(rows[0][0])))]
+        found = [read_column(*row) for row in self.rows(_COLUMNS.replace("\0", str(rows[0][0])))]
         return [self._with_checked_srid(table, one) if one.type == "geometry" else one for one in found]
 
     def _with_checked_srid(self, table: TableName, column: TargetColumn) -> TargetColumn:
@@ -231,6 +208,12 @@ class Postgres(Database):
         if column.kind == "geometry":
             return "geometry" if column.srid == UNKNOWN_SRID else f"geometry(Geometry,{column.srid})"
         return _TYPES.get(column.kind, "text")
+
+    def name_problem(self, name: str) -> str:
+        """Return why a new column cannot have a name."""
+        if len(name.encode()) <= _MAX_NAME:
+            return ""
+        return f"is longer than {_MAX_NAME} bytes, and would be cut; give it a shorter name by 'columns'"
 
     def lock(self, table: TableName) -> None:
         """Take the table's advisory lock."""
@@ -433,23 +416,6 @@ class Postgres(Database):
         if self.value(f"SELECT to_regclass({_literal(name)}) IS NULL"):
             self.lock(ledger)
             super().prepare_ledger(ledger)
-
-
-def _target(name: str, declared: str, base: str, is_array: bool, generated: bool) -> TargetColumn:
-    """Return a column.
-
-    :param base: its type, or that of its domain.
-    """
-    if found := _GEOMETRY.fullmatch(base):
-        kind, shape, srid = found.groups()
-        default = 4326 if kind == "geography" else 0
-        return TargetColumn(
-            name, declared, "geometry", generated, int(srid or default), (shape or "").upper()
-        )
-    family = "array" if is_array else _FAMILIES.get(re.sub(r"\(.*?\)", "", base), "other")
-    scale = _CENTS if base.startswith("money") else scale_of(base)
-    seconds = seconds_of(base, MICROSECONDS) if base.startswith(("time", "interval")) else None
-    return TargetColumn(name, declared, family, generated, scale=scale, seconds=seconds)
 
 
 def _literal(text: str) -> str:

@@ -1,13 +1,42 @@
-"""Tables of PostgreSQL that a load would not fill as its mode says: what they do beyond taking rows."""
+"""Tables of PostgreSQL: their columns, and what they do beyond taking rows as a load's mode says."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from airflow_provider.warehouse.load.columns.exact import MICROSECONDS, scale_of, seconds_of
+from airflow_provider.warehouse.load.columns.target import TargetColumn
 from airflow_provider.warehouse.load.databases.base import follows
 
 if TYPE_CHECKING:
     from airflow_provider.warehouse.load.databases.base import Database
+
+_FAMILIES = {
+    "json": "json",
+    "jsonb": "json",
+    "bytea": "binary",
+    "uuid": "uuid",
+    "smallint": "integer",
+    "integer": "integer",
+    "bigint": "integer",
+    "boolean": "boolean",
+    "date": "date",
+    "real": "number",
+    "double precision": "number",
+    "numeric": "number",
+    "text": "text",
+    "character varying": "text",
+    "character": "text",
+    "time without time zone": "time",
+    "timestamp without time zone": "timestamp",
+    "timestamp with time zone": "moment",
+}
+
+_GEOMETRY = re.compile(r"(geometry|geography)(?:\((\w+)(?:,(\d+))?\))?")
+
+_CENTS = 2
+"""Decimals of ``money``; no currency of the usual ones has more."""
 
 _TREE = "WITH tree AS (SELECT \0::oid AS id UNION SELECT relid::oid FROM pg_partition_tree(\0::oid))"
 
@@ -49,3 +78,23 @@ def may_skip_rows(database: Database, oid: int) -> bool:
     :param oid: the table.
     """
     return bool(database.value(_INTERFERES.replace("\0", str(oid))))
+
+
+def read_column(name: str, declared: str, base: str, is_array: bool, generated: bool) -> TargetColumn:
+    """Return a column by what the catalogue has of it.
+
+    :param declared: its type.
+    :param base: the same, or the type of its domain.
+    :param is_array: whether it holds lists.
+    :param generated: whether the database makes its values.
+    """
+    if found := _GEOMETRY.fullmatch(base):
+        kind, shape, srid = found.groups()
+        default = 4326 if kind == "geography" else 0
+        return TargetColumn(
+            name, declared, "geometry", generated, int(srid or default), (shape or "").upper()
+        )
+    family = "array" if is_array else _FAMILIES.get(re.sub(r"\(.*?\)", "", base), "other")
+    scale = _CENTS if base.startswith("money") else scale_of(base)
+    seconds = seconds_of(base, MICROSECONDS) if base.startswith(("time", "interval")) else None
+    return TargetColumn(name, declared, family, generated, scale=scale, seconds=seconds)

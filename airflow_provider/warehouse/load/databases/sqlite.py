@@ -55,6 +55,7 @@ _FAMILIES = {
 class SQLite(Generic):
     """A SQLite database."""
 
+    ignores_case = True
     may_skip = True
 
     def begin(self) -> None:

@@ -388,3 +388,25 @@ def test_seconds_finer_than_a_microsecond_are_refused(open_store, load, write, f
     store.query("CREATE TABLE t (v datetime(6))")
     with pytest.raises(InputError, match="row 1: the column 'v' does not fit its type"):
         load(write(form, [json.dumps(text) if form == "jsonl" else text]))
+
+
+@pytest.mark.parametrize("kind", ["duckdb", "sqlite", "mariadb"])
+def test_new_columns_that_differ_in_case_only_are_refused(open_store, load, tmp_path, kind):
+    open_store(kind)
+    (tmp_path / "a.jsonl").write_text('{"id": 1, "name": "a", "Name": "b"}\n')
+    with pytest.raises(
+        InputError, match="the columns 'name' and 'Name' differ in case only, which this database"
+    ):
+        load(tmp_path / "a.jsonl", table="made", create=True)
+    assert load(tmp_path / "a.jsonl", table="made", create=True, columns={"Name": "other"})["rows"] == 1
+
+
+def test_names_and_keys_that_mariadb_does_not_take(open_store, load, write, tmp_path):
+    store = open_store("mariadb")
+    (tmp_path / "a.jsonl").write_text(json.dumps({"id": 1, "x" * 65: 1}) + "\n")
+    with pytest.raises(
+        InputError, match="xxx' is longer than 64 characters; give it a shorter name by 'columns'"
+    ):
+        load(tmp_path / "a.jsonl", table="made", create=True)
+    assert load(write("jsonl", ["1", '"b"']), table="mixed", create=True, key=["v"])["rows"] == 2
+    assert store.query("SELECT v FROM mixed ORDER BY v") == [("1",), ("b",)]

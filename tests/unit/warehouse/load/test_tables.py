@@ -186,3 +186,24 @@ def test_rows_that_sqlite_leaves_out_undo_the_write(load, path, tmp_path, monkey
     assert "look for triggers" in problem(load, path, mode=mode, key=["id"] if mode == "merge" else None)
     with sqlite3.connect(file) as connection:
         assert connection.execute("SELECT * FROM t").fetchall() == [(1, "old")]
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_a_name_that_postgresql_would_cut_is_refused(database, load, tmp_path, create):
+    database.query(f"CREATE TABLE {'other' if create else 't'} (id int)")
+    database.query(f"ALTER TABLE {'other' if create else 't'} OWNER TO loader")
+    (tmp_path / "a.jsonl").write_text(json.dumps({"id": 1, "x" * 62 + "é": 1, "x" * 62 + "è": 2}) + "\n")
+    with pytest.raises(InputError) as caught:
+        load(tmp_path / "a.jsonl", create=create)
+    assert caught.value.problems == [
+        f"the column {name!r} is longer than 63 bytes, and would be cut; give it a shorter name by 'columns'"
+        for name in ("x" * 62 + "é", "x" * 62 + "è")
+    ]
+    load(
+        tmp_path / "a.jsonl",
+        create=True,
+        table="made",
+        columns={"x" * 62 + "é": "a"},
+        ignore=["x" * 62 + "è"],
+    )
+    assert database.query("SELECT * FROM made") == [(1, 1)]
