@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qs, parse_qsl, urlencode
 
-from airflow_provider.amigocloud.pagination import Page, read_page, refuse_non_finite
+from airflow_provider.amigocloud.pagination import Page, read_page, refuse_non_finite, without_token
 from airflow_provider.amigocloud.values import given_params, read_id, read_json, text_problems
 from airflow_provider.core.http.call import SUCCESS, UNSET, Call, Params, pairs, segment
 from airflow_provider.core.http.reply import Reply
@@ -98,8 +98,12 @@ def locate(url: str) -> Location:
     return Location("api" if url.startswith("/") else "project", url)
 
 
+_LINKS = ("next", "previous")
+"""Links of a list, in which the service repeats the request's parameters."""
+
+
 def read_body(reply: Reply) -> Any:
-    """Return a reply's JSON; None when the body is empty.
+    """Return a reply's JSON, without the token that its links repeat; None when the body is empty.
 
     :raises RequestRejectedError: for an error with a success status.
     :raises InputError: when the reply holds NaN.
@@ -113,6 +117,9 @@ def read_body(reply: Reply) -> Any:
         raise
     if isinstance(body, dict) and "error_code" in body:
         raise RequestRejectedError(reply.status)
+    for name in _LINKS if isinstance(body, dict) else ():
+        if isinstance(link := body.get(name), str) and "token=" in link:
+            body[name] = without_token(link)
     return body
 
 

@@ -397,9 +397,6 @@ class AsyncCursor(AsyncIterator[Any]):
         name = next((name for name in _LISTS if name in body), None)
         self._items = body[name] if name else []
         self._extra = {key: value for key, value in body.items() if key != name}
-        for key in ("next", "previous"):
-            if key in self._extra:
-                self._extra[key] = without_token(self._extra[key])
         link = self._extra["next"]
         self._following = follow(call, link) if link else None
         if self._items and self._following:

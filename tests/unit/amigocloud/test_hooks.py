@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
+from airflow_provider.core.redaction import encodings
 from airflow_provider.errors import (
     AmbiguousWriteError,
     AuthenticationError,
@@ -196,7 +198,6 @@ def test_a_403_ends_at_once(sandbox, connect):
 
 @pytest.mark.parametrize("token", [seed.USER_TOKEN, seed.AWKWARD_TOKEN])
 def test_no_error_and_no_log_line_shows_the_token(sandbox, connect, caplog, token):
-    from airflow_provider.core.redaction import encodings
 
     with AmigoCloudHook(connect(password=token)) as hook:
         for kind, options in [("reset_before", {}), ("html", {"status": 502}), ("truncate", {})]:
@@ -246,6 +247,19 @@ def test_a_cursor_never_keeps_the_token(hook):
     assert "limit=20" in cursor.get("next")
     assert seed.USER_TOKEN not in cursor.get("next")
     assert "token" not in cursor.get("next")
+
+
+@pytest.mark.parametrize("token", [seed.USER_TOKEN, seed.AWKWARD_TOKEN])
+def test_a_reply_does_not_hold_the_token_that_its_links_repeat(connect, token):
+    with AmigoCloudHook(connect(password=token)) as hook:
+        first = hook.get("/me/projects", {"limit": 10})
+        second = hook.get(first["next"])
+        sql = {"query": "SELECT number FROM dataset_2001 ORDER BY number", "limit": 10}
+        replies = [first, second, hook.get("sql", sql), asyncio.run(hook.aget("/me/projects"))]
+        assert not [form for form in encodings(token) if form in json.dumps(replies)]
+        assert [project["id"] for project in second["results"]] == list(range(1244, 1254))
+        assert "offset=0" in second["previous"] or "offset" not in second["previous"]
+        assert hook.get(replies[2]["next"])["data"][0] == {"number": 10}
 
 
 @pytest.mark.both_engines
