@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import IO, Any, cast
 
 from airflow_provider.core.files.atomic import AtomicFile
+from airflow_provider.core.redaction import shown_path
 from airflow_provider.errors import InputError
 
 Output = IO[bytes] | AtomicFile | gzip.GzipFile
@@ -59,7 +60,8 @@ def choose_format(
         gz = " and ".join(f".{known}" for known in formats if known in compressible)
         hint = f", or set '{argument}'" if argument and not given else ""
         raise InputError(
-            f"'{output_path}' must end in one of .{', .'.join(formats)} ({gz} also with .gz){hint}",
+            f"'{shown_path(output_path)}' must end in one of .{', .'.join(formats)}"
+            f" ({gz} also with .gz){hint}",
             "output_path",
         )
     return Format(chosen, plain != name)

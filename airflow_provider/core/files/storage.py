@@ -64,7 +64,8 @@ def ensure_writable(output_path: str, argument: str = "output_path") -> None:
     """
     given: object = output_path
     if not isinstance(given, str) or not given.strip() or given.endswith("/"):
-        raise InputError(f"{output_path!r:.200} names no file", argument)
+        shown = f"'{shown_path(given)}'" if isinstance(given, str) else f"{given!r:.200}"
+        raise InputError(f"{shown} names no file", argument)
     try:
         target = opened(output_path, argument, "written")
         if target.protocol in _LOCAL:
@@ -74,9 +75,8 @@ def ensure_writable(output_path: str, argument: str = "output_path") -> None:
     except InputError:
         raise
     except Exception as error:  # Storage libraries raise errors of any class.
-        reason = f"{type(error).__name__}: {error}"
-        text = f"'{shown_path(output_path)}' cannot be written: {redact(reason):.500}"
-        raise InputError(text, argument) from error
+        reason = redact(f"{type(error).__name__}: {error}")
+        raise InputError(f"'{shown_path(output_path)}' cannot be written: {reason:.500}", argument) from None
 
 
 def _check_folder(path: Path) -> None:

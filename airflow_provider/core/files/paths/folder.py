@@ -114,7 +114,11 @@ class Folder:
 
     def _flat_files(self, below: str) -> Iterator[Found]:
         place = f"{self._root}/{below}".rstrip("/")
-        for name, info in self.storage.find(place, detail=True).items():
+        try:
+            listed = self.storage.find(place, detail=True)
+        except FileNotFoundError:  # There is no such bucket.
+            return
+        for name, info in listed.items():
             path = str(name).strip("/").removeprefix(place.strip("/")).lstrip("/")
             if path and not str(name).endswith("/") and info["type"] != "directory":
                 yield _found(below + path, info)

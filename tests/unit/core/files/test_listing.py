@@ -241,6 +241,12 @@ def test_no_match_says_what_was_looked_for(store: Any) -> None:
     assert problems(f"{root}none.jsonl") == [f"there is no file '{root}none.jsonl'"]
 
 
+def test_a_bucket_that_is_not_there_has_no_files(s3: Any) -> None:
+    for source in ("s3://aws_s3@nowhere/rooms/", "s3://aws_s3@nowhere/rooms/*.csv"):
+        with pytest.raises(InputError, match="nowhere/rooms/"):
+            find_files(source, "source")
+
+
 def test_a_folder_without_its_slash_is_refused_with_the_advice(store: Any) -> None:
     put, root = store
     put("a/x.jsonl")

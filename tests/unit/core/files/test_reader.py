@@ -148,6 +148,13 @@ def test_a_source_that_is_neither_list_nor_path_is_refused(source: Any) -> None:
         list(read_rows(source))
 
 
+def test_an_unknown_protocol_is_named_without_credentials() -> None:
+    with pytest.raises(InputError) as caught:
+        list(read_rows("nowhere://user:s3cret@host/x.csv"))
+    assert str(caught.value).startswith("source: 'nowhere://host/x.csv' cannot be opened: ")
+    assert "s3cret" not in str(caught.value)
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no file"):
         list(read_rows(str(tmp_path / "none.json")))

@@ -66,3 +66,13 @@ def test_a_source_of_an_unknown_protocol_is_named(source: str) -> None:
         find_files(source, "rows")
     with pytest.raises(InputError, match="cannot be opened"), open_source(source, "rows"):
         pass
+
+
+@pytest.mark.parametrize(
+    "path", ["nowhere://user:s3cret@bucket/x.jsonl", "s3://aws_s3@twin/x.jsonl?sig=s3cret/"]
+)
+def test_a_path_is_told_without_credentials(path: str) -> None:
+    with pytest.raises(InputError) as caught:
+        ensure_writable(path)
+    texts = [str(caught.value), repr(caught.value.__cause__), repr(caught.value.__context__)]
+    assert not [text for text in texts if "s3cret" in text]
