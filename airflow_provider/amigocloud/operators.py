@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow.sdk import BaseOperator
-
 from airflow_provider.amigocloud import DEFAULT_CONN_ID
 from airflow_provider.amigocloud.api import dataset_number, write_text
 from airflow_provider.amigocloud.export.parts.operator import AmigoCloudPlanExportOperator
@@ -15,6 +13,7 @@ from airflow_provider.amigocloud.sync.operator import AmigoCloudSyncDatasetOpera
 from airflow_provider.amigocloud.upload.operator import AmigoCloudUploadOperator
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.compat import without_retry
+from airflow_provider.core.input.rendered import CheckedOperator
 from airflow_provider.core.pages.links import ReportLink
 from airflow_provider.errors import AmbiguousWriteError, ProviderError
 
@@ -43,7 +42,7 @@ __all__ = [
 ]
 
 
-class AmigoCloudExportOperator(BaseOperator):
+class AmigoCloudExportOperator(CheckedOperator):
     """Export a dataset, the result of a query, or a list into one file, completely or not at all.
 
     A dataset is read from a snapshot, in key order, so that concurrent writes do not affect the export. The
@@ -266,7 +265,7 @@ class AmigoCloudExportOperator(BaseOperator):
         return dataset_source(hook, dataset, options, checkpoint, condition, fixed, keys)
 
 
-class AmigoCloudSqlOperator(BaseOperator):
+class AmigoCloudSqlOperator(CheckedOperator):
     """Run a statement that writes: INSERT, UPDATE or DELETE.
 
     The statement is sent once. When there is no response, the task fails with ``AmbiguousWriteError`` and

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_provider.core.compat import is_deferrable, sensor_timeout
+from airflow_provider.core.input.rendered import render_checked
 from airflow_provider.core.polling import MAX_TOLERATED_FAILURES, Tolerance
 from airflow_provider.core.trigger_events import raise_for
 
@@ -31,6 +33,12 @@ class PollSensor(BaseSensorOperator):
     """Whether a deferrable sensor polls once on the worker, which may spare the deferral."""
 
     _tolerance: Tolerance | None = None
+
+    def _do_render_template_fields(
+        self, parent: Any, template_fields: Iterable[str], context: Any, jinja_env: Any, seen_oids: set[int]
+    ) -> None:
+        render = super()._do_render_template_fields
+        render_checked(self, render, parent, template_fields, context, jinja_env, seen_oids)
 
     def check_arguments(self) -> None:
         """Raise for invalid arguments, before the first request."""

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.compat import is_deferrable
 from airflow_provider.core.files.row_operator import RowOperator
 from airflow_provider.core.input.conditions import raise_problems
+from airflow_provider.core.input.rendered import CheckedOperator
 from airflow_provider.core.input.scalars import Scalar, read_scalars
 from airflow_provider.core.pages.links import ReportLink
 from airflow_provider.core.polling import clock, wait_for
@@ -187,7 +186,7 @@ class IoTStudioWritePropertiesOperator(RowOperator):
             self.log.info("%d rows have no values and write nothing", plan.empty_rows)
 
 
-class IoTStudioInvokeActionOperator(BaseOperator):
+class IoTStudioInvokeActionOperator(CheckedOperator):
     """Request an action of a Thing, and wait for its outcome.
 
     The request is sent once. When no response arrives, the Thing's action list shows whether the request was
@@ -342,7 +341,7 @@ class IoTStudioInvokeActionOperator(BaseOperator):
         self.defer(trigger=trigger, method_name="execute_complete")
 
 
-class IoTStudioExportThingsOperator(BaseOperator):
+class IoTStudioExportThingsOperator(CheckedOperator):
     """Export all Things to one file, one row each.
 
     The columns are ``uid``, ``title``, ``categories``, ``model``, ``created``, ``modified``, then one per

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.sdk import BaseOperator
-
 from airflow_provider.core.arguments import check_choice
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.compat import gauge, is_deferrable
 from airflow_provider.core.input.conditions import raise_problems
+from airflow_provider.core.input.rendered import CheckedOperator
 from airflow_provider.core.input.scalars import Scalar, read_scalars
 from airflow_provider.core.pages.links import ReportLink
 from airflow_provider.core.state.submission import Submission
@@ -279,7 +278,7 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         self._raise_problems(problems)
 
 
-class LeanIXFetchResultsOperator(BaseOperator):
+class LeanIXFetchResultsOperator(CheckedOperator):
     """Download the LDIF that a FINISHED run produced.
 
     :param run_id: id of the run, which must be FINISHED.

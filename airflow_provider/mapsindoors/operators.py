@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
 from airflow_provider.core.arguments import check_choice, check_exactly_one, check_without
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.files.row_operator import RowOperator
+from airflow_provider.core.input.rendered import CheckedOperator
 from airflow_provider.core.input.scalars import read_scalars
 from airflow_provider.core.pages.links import PlanLink, ReportLink
 from airflow_provider.mapsindoors import DEFAULT_CONN_ID
@@ -427,7 +426,7 @@ class MapsIndoorsDeleteGeodataOperator(GeodataRowOperator):
         return add_to_outlet_events(context, self.outlets, done)
 
 
-class MapsIndoorsExportGeodataOperator(BaseOperator):
+class MapsIndoorsExportGeodataOperator(CheckedOperator):
     """Write a solution's geodata to a file: for a warehouse, for a map tool, or as a backup.
 
     The file gets its name when it is complete. The sync reads all formats.

@@ -6,9 +6,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
 from airflow_provider.core.asset_events import add_to_outlet_events
+from airflow_provider.core.input.rendered import CheckedOperator
 from airflow_provider.core.pages.links import ReportLink
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["CommitManifestOperator", "SqlLoadOperator"]
 
 
-class CommitManifestOperator(BaseOperator):
+class CommitManifestOperator(CheckedOperator):
     """Check the files that mapped export tasks wrote, and write the list of them last, in one step.
 
     A reader of the manifest gets all parts, or, as long as it is not there, none. Before it is written, all
@@ -127,7 +126,7 @@ class CommitManifestOperator(BaseOperator):
         return results
 
 
-class SqlLoadOperator(BaseOperator):
+class SqlLoadOperator(CheckedOperator):
     """Load a file into a table, in one transaction: readers see the old rows or all new ones, never half.
 
     The rows are written into a temporary staging table, checked, and then written into the table; a ledger

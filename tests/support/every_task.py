@@ -32,6 +32,7 @@ MODULES = [
 BASES = {
     "AmigoCloudSensor",
     "CatalogueSyncOperator",
+    "CheckedOperator",
     "FleetSensor",
     "GeodataRowOperator",
     "HistoryOperator",

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
 from inspect import Parameter, signature
 from pathlib import Path
+from typing import Any
 
 import pytest
+from airflow.sdk import DAG, task
 
 from airflow_provider.errors import InputError
+from airflow_provider.iotstudio.operators import (
+    IoTStudioExportHistoryOperator,
+    IoTStudioWritePropertiesOperator,
+)
 from airflow_provider.sandbox.server import Sandbox
 from tests.support import every_task
 from tests.support.task_runner import TaskRunner
@@ -62,3 +71,43 @@ def test_no_argument_is_dropped_because_a_template_has_lost_its_value(
                 continue
             accepted.append(f"{field}={text!r}")
     assert accepted == []
+
+
+NATIVE = "{{ none }}"
+
+
+@pytest.mark.parametrize("name", sorted(every_task.public_classes()))
+def test_no_argument_is_dropped_because_what_it_comes_from_is_none(
+    sandbox: Sandbox, tmp_path: Path, name: str
+) -> None:
+    make = every_task.tasks(sandbox, tmp_path)[name]
+    with DAG(f"native_{name}", schedule=None, render_template_as_native_obj=True) as dag:
+        for number, field in enumerate(optional_fields(every_task.public_classes()[name])):
+            operator = make(task_id=f"task{number}")
+            setattr(operator, field, NATIVE)
+            with pytest.raises(InputError, match=f"'{field}' has no value"):
+                operator.render_template_fields({}, dag.get_template_env())
+
+
+@pytest.mark.parametrize("field", sorted(HARMLESS.keys() & IoTStudioWritePropertiesOperator.template_fields))
+def test_an_argument_whose_default_drops_nothing_may_be_none(field: str) -> None:
+    with DAG("native_harmless", schedule=None, render_template_as_native_obj=True) as dag:
+        operator = IoTStudioWritePropertiesOperator(task_id="task", writes=[])
+        setattr(operator, field, NATIVE)
+        operator.render_template_fields({}, dag.get_template_env())
+    assert getattr(operator, field) is None
+
+
+def test_none_of_a_task_selects_nothing_and_ends_the_export(
+    sandbox: Sandbox, tmp_path: Path, run_dag: Callable[..., Any]
+) -> None:
+    with DAG("none_of_a_task", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)) as dag:
+        found = task(task_id="found")(lambda: None)()
+        arguments: dict[str, Any] = {"output_path": str(tmp_path / "x.jsonl"), "retries": 0}
+        IoTStudioExportHistoryOperator(task_id="one", thing_ids=found, **arguments)
+        mapped = IoTStudioExportHistoryOperator.partial(task_id="mapped", category=found, **arguments)
+        mapped.expand(properties=[["temperature"], ["humidity"]])
+    states = Counter((one.task_id, str(one.state)) for one in run_dag(dag).get_task_instances())
+    assert states == {("found", "success"): 1, ("one", "failed"): 1, ("mapped", "failed"): 2}
+    assert sandbox.counters.total("iotstudio") == 0
+    assert not [*tmp_path.iterdir()]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow.sdk import BaseOperator
-
 from airflow_provider.amigocloud import DEFAULT_CONN_ID
 from airflow_provider.core.asset_events import add_to_outlet_events
+from airflow_provider.core.input.rendered import CheckedOperator
 from airflow_provider.core.pages.links import ReportLink
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 MOST_AT_ONCE = 32
 
 
-class AmigoCloudExportPhotosOperator(BaseOperator):
+class AmigoCloudExportPhotosOperator(CheckedOperator):
     """Export the photos of a dataset's rows into a folder, with a list that joins them to the rows.
 
     Each photo is a file of its own, ``<gallery>/<amigo_id of the row>/<amigo_id of the photo>-<name>``, which

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider.core.input.rendered import CheckedOperator
 from airflow_provider.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class InheritedSignature:
         return Signature(sorted(found.values(), key=lambda parameter: parameter.kind))
 
 
-class RowOperator(BaseOperator):
+class RowOperator(CheckedOperator):
     """Take rows: of a list, of files, or of a query on a database.
 
     :meth:`row_options` returns how they are read, and :meth:`open_rows` the rows themselves.

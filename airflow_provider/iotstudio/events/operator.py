@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
 from airflow_provider.core.asset_events import add_to_outlet_events
+from airflow_provider.core.input.rendered import CheckedOperator
 from airflow_provider.core.pages.links import ReportLink
 from airflow_provider.iotstudio import DEFAULT_CONN_ID
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class IoTStudioExportEventsOperator(BaseOperator):
+class IoTStudioExportEventsOperator(CheckedOperator):
     """Export the events of Things to one file, one row each.
 
     The columns are ``thing_id``, ``at``, ``event``, ``event_id``, ``data``. In Parquet ``at`` is a time in

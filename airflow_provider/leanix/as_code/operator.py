@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
 from airflow_provider.core.asset_events import add_to_outlet_events
+from airflow_provider.core.input.rendered import CheckedOperator
 from airflow_provider.core.pages.links import PlanLink
 from airflow_provider.leanix import DEFAULT_CONN_ID
 
@@ -26,7 +25,7 @@ _MAX_LISTED = 50
 """Maximum configurations, and differences of each, in the result of a task with several."""
 
 
-class LeanIXPutConfigurationOperator(BaseOperator):
+class LeanIXPutConfigurationOperator(CheckedOperator):
     """Create or replace processor configurations of the workspace, or plan that.
 
     Nothing is written for a configuration that is stored as it is wanted. The log has the fields that

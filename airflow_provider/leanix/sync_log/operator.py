@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
 from airflow_provider.core.asset_events import add_to_outlet_events
+from airflow_provider.core.input.rendered import CheckedOperator
 from airflow_provider.core.pages.links import ReportLink
 from airflow_provider.leanix import DEFAULT_CONN_ID
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class LeanIXExportSyncLogOperator(BaseOperator):
+class LeanIXExportSyncLogOperator(CheckedOperator):
     """Export the items of the workspace's sync log into a file, newest first.
 
     Each item comes once, though others are added while the pages are read. Columns are ``type``, ``status``,

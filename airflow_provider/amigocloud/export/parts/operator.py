@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
 from airflow_provider.amigocloud import DEFAULT_CONN_ID
+from airflow_provider.core.input.rendered import CheckedOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class AmigoCloudPlanExportOperator(BaseOperator):
+class AmigoCloudPlanExportOperator(CheckedOperator):
     """Plan the export of a dataset in parts that mapped tasks read, all of them in one state.
 
     Returns the list of parts for ``expand``::

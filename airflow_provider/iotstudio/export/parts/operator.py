@@ -6,16 +6,15 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.sdk import BaseOperator
-
 from airflow_provider.core.files.row_operator import InheritedSignature
+from airflow_provider.core.input.rendered import CheckedOperator
 from airflow_provider.iotstudio import DEFAULT_CONN_ID
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class HistoryOperator(BaseOperator):
+class HistoryOperator(CheckedOperator):
     """Select histories: of which Things, in which span, of which properties.
 
     :param thing_ids: these Things; by default all that ``category`` and ``filters`` leave. An empty list
