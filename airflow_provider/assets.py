@@ -130,11 +130,14 @@ def leanix_asset(
     :param factsheets: type of the fact sheets; without it and without a connector, all fact sheets.
     :param extra: fixed facts about the asset.
     :param watchers: watchers that fire when the asset has changed.
+    :raises ValueError: when a part is empty or missing, and for a connector together with fact sheets.
     """
-    if connector_type is not None and connector_id is not None:
-        path: list[Any] = ["connectors", connector_type, connector_id]
+    if connector_type is None and connector_id is None:
+        path: list[Any] = ["factsheets"] + ([factsheets] if factsheets is not None else [])
+    elif factsheets is None:
+        path = ["connectors", connector_type, connector_id]
     else:
-        path = ["factsheets"] + ([factsheets] if factsheets is not None else [])
+        raise ValueError(f"an asset of leanix is {LEANIX}, not both")
     return _asset("leanix", host, path, extra, watchers)
 
 
@@ -147,6 +150,8 @@ def _asset(
 ) -> Asset:
     from airflow.sdk import Asset
 
+    if any(segment is None or not str(segment).strip() for segment in (host, *path)):
+        raise ValueError(f"an asset of {scheme} is {_PATHS[scheme][1]}; a part of it is empty or None")
     netloc = urlsplit(host if "://" in host else f"//{host}").netloc
     given = f"{scheme}://{netloc}/" + "/".join(quote(str(segment), safe="") for segment in path)
     uri = normalize(urlsplit(given)).geturl()

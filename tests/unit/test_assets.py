@@ -87,6 +87,27 @@ def test_an_invalid_uri_is_refused_with_the_expected_form(uri, form):
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: AmigoCloudHook.asset(project=1234, dataset=""),
+        lambda: MapsIndoorsHook.asset(solution="a", geodata=" "),
+        lambda: IoTStudioHook.asset(space=None),
+        lambda: IoTStudioHook.asset(space="a", thing_id="", category="b"),
+        lambda: LeanIXHook.asset(host="a.leanix.net", connector_type="report"),
+        lambda: LeanIXHook.asset(host="a.leanix.net", connector_id="landscape"),
+        lambda: LeanIXHook.asset(host="a.leanix.net", factsheets=""),
+        lambda: LeanIXHook.asset(host=None, factsheets="Application"),
+        lambda: LeanIXHook.asset(
+            host="a.leanix.net", connector_type="a", connector_id="b", factsheets="Application"
+        ),
+    ],
+)
+def test_a_missing_part_does_not_widen_an_asset(make):
+    with pytest.raises(ValueError, match=r"an asset of \w+ is .*(is empty or None|not both)"):
+        make()
+
+
 def test_a_password_is_dropped_from_a_uri():
     with pytest.warns(UserWarning, match="password"):
         assert Asset(uri=DATASET.replace("app.", "me:secret@app."), name="x").uri == DATASET
