@@ -121,9 +121,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         port = getattr(error, "port", None)
         if port is None:
             raise
-        problem = (
-            "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used ({os.strerror(error.errno)})"
-        )
+        is_taken = error.errno == errno.EADDRINUSE
+        problem = "is taken" if is_taken else f"cannot be used ({os.strerror(error.errno or 0)})"
         option = "--port" if port == options.port else "--storage-port"
         print(
             f"Port {port} {problem}: choose another port with {option}, or 0 for a free port.",

@@ -10,6 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airflow_provider.core.files.storage import object_path
 from airflow_provider.core.pages.links import page_key
 from airflow_provider.core.pages.page import KINDS, page_prefix
 
@@ -124,13 +125,11 @@ def read_page(kind: str, path: str, fingerprint: str) -> bytes | None:
     :param fingerprint: fingerprint of the plan or report.
     :return: the page; None when there is none, or when it is another one.
     """
-    from airflow.sdk import ObjectStoragePath
-
     if path.lower().startswith(("http:", "https:")) or not path.endswith(".html") or not fingerprint:
         return None
     head = page_prefix(fingerprint, kind).encode()
     try:
-        with ObjectStoragePath(path).open("rb") as file:  # type: ignore[no-untyped-call]
+        with object_path(path).open("rb") as file:  # type: ignore[no-untyped-call]
             if file.read(len(head)) != head:
                 return None
             return head + bytes(file.read(MOST_BYTES))

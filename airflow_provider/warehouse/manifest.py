@@ -13,6 +13,7 @@ import msgspec
 from airflow_provider.core.files.atomic import AtomicFile
 from airflow_provider.core.files.paths.checks import sha256_of
 from airflow_provider.core.files.paths.manifests import NoManifestError, manifest_data
+from airflow_provider.core.files.storage import object_path
 from airflow_provider.core.redaction import shown_path
 from airflow_provider.errors import InputError
 from airflow_provider.warehouse.results import PartFile, PartResult
@@ -50,10 +51,8 @@ class _FileCheck:
 
     def open(self) -> str | None:
         """Open the file's storage; return the problem if it cannot be opened."""
-        from airflow.sdk import ObjectStoragePath
-
         try:
-            path = ObjectStoragePath(self._file.uri)
+            path = object_path(self._file.uri)
             self.storage, self._path = path.fs, path.path
         except Exception as error:  # Storage libraries raise errors of any class.
             return self._unreadable(error)

@@ -18,7 +18,7 @@ from msgspec import Raw
 
 from airflow_provider.amigocloud.pagination import Column, Page
 from airflow_provider.core.files.atomic import AtomicFile
-from airflow_provider.core.files.storage import is_local
+from airflow_provider.core.files.storage import is_local, object_path
 from airflow_provider.core.state.identity import fingerprint
 from airflow_provider.core.state.pauses import TaskPauses
 from airflow_provider.errors import (
@@ -177,9 +177,7 @@ class Checkpoint:
         self._delete_folder(self._request)
 
     def _delete_folder(self, request: str) -> None:
-        from airflow.sdk import ObjectStoragePath
-
-        folder = ObjectStoragePath(self._folder(request))
+        folder = object_path(self._folder(request))
         if not folder.exists():
             return
         # An attempt that was killed may have left temporary files and parts that the store does not count.

@@ -19,6 +19,7 @@ from airflow_provider.amigocloud.photos.download import path_of, save_photo
 from airflow_provider.amigocloud.photos.galleries import Gallery, Photo, photo_of
 from airflow_provider.amigocloud.photos.index import COLUMNS, PhotoIndex, read_rows, row_of, write_rows
 from airflow_provider.core.files.manifest import PROGRESS_SECONDS, manifest
+from airflow_provider.core.files.storage import object_path
 from airflow_provider.core.reports.report import Report, observed_lines
 from airflow_provider.core.state.identity import fingerprint
 from airflow_provider.errors import IncompleteExportError, InputError, one_line
@@ -109,10 +110,8 @@ class PhotoExport:
 
     def _resume(self, index: PhotoIndex) -> int:
         """Add what earlier attempts have downloaded; return the number of photos."""
-        from airflow.sdk import ObjectStoragePath
-
         found = 0
-        while ObjectStoragePath(self._part(self._number)).exists():
+        while object_path(self._part(self._number)).exists():
             found += self._add(index, self._part(self._number), is_done=True)
             self._number += 1
         return found
@@ -196,8 +195,6 @@ class PhotoExport:
 
     def _publish(self, index: PhotoIndex) -> dict[str, Any]:
         """Write the list, remove what a retry would need, and return the manifest."""
-        from airflow.sdk import ObjectStoragePath
-
         if self._missing:
             more = ", …" if self._missing_count > len(self._missing) else ""
             self._log.warning(
@@ -207,9 +204,9 @@ class PhotoExport:
             )
         file, rows = write_rows(f"{self._folder}{LIST}", observed_lines(index.rows(), self._report))
         for number in range(self._number):
-            ObjectStoragePath(self._part(number)).unlink(missing_ok=True)
+            object_path(self._part(number)).unlink(missing_ok=True)
         with suppress(OSError):  # Object storage has no folders.
-            ObjectStoragePath(self._parts).rmdir()
+            object_path(self._parts).rmdir()
         found = manifest(file, file_format="jsonl", rows=rows, columns=COLUMNS)
         if self._report is not None:
             found = self._report.finish(found)

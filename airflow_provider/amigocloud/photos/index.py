@@ -11,6 +11,7 @@ import msgspec
 
 from airflow_provider.amigocloud.photos.galleries import Photo
 from airflow_provider.core.files.atomic import AtomicFile
+from airflow_provider.core.files.storage import object_path
 from airflow_provider.core.redaction import shown_path
 from airflow_provider.errors import InputError
 
@@ -108,11 +109,9 @@ def read_rows(uri: str) -> Iterator[list[dict[str, Any]]]:
     :param uri: path of the list, in JSON Lines.
     :raises InputError: when it is no such list.
     """
-    from airflow.sdk import ObjectStoragePath
-
     rows: list[dict[str, Any]] = []
     try:
-        file = ObjectStoragePath(uri).open("rb")  # type: ignore[no-untyped-call]
+        file = object_path(uri).open("rb")  # type: ignore[no-untyped-call]
     except FileNotFoundError:
         return
     with file:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
-from airflow_provider.core.files.storage import is_local
+from airflow_provider.core.files.storage import is_local, object_path
 from airflow_provider.core.state.pauses import TaskPauses
 from airflow_provider.errors import InputError
 
@@ -69,12 +69,10 @@ class AtomicFile:
         return self._file is None
 
     def __enter__(self) -> Self:
-        from airflow.sdk import ObjectStoragePath
-
         TaskPauses.here()
         if not self.uri.strip() or self.uri.endswith("/"):
             raise InputError(f"'{self.uri}' names no file", "output_path")
-        self._target = ObjectStoragePath(self.uri)
+        self._target = object_path(self.uri)
         path = Path(self._target.path)
         if is_local(self.uri):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -114,9 +112,7 @@ def remove_leftovers(output_path: str, names: str) -> None:
     :param output_path: the folder, with ``/`` at its end.
     :param names: pattern of the files' names, with the wildcards of :mod:`glob`.
     """
-    from airflow.sdk import ObjectStoragePath
-
-    folder = ObjectStoragePath(output_path).path if is_local(output_path) else tempfile.gettempdir()
+    folder = object_path(output_path).path if is_local(output_path) else tempfile.gettempdir()
     _remove_leftovers(Path(folder), names)
 
 

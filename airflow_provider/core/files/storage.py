@@ -6,10 +6,13 @@ import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.redaction import redact, shown_path
 from airflow_provider.errors import InputError
+
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
 
 _LOCAL = ("", "file", "local")
 
@@ -21,14 +24,30 @@ _UNKNOWN = ("No filesystem registered", "Unsupported filesystem")
 """Beginnings of the errors about an unknown protocol, of Airflow and of universal_pathlib."""
 
 
-def is_local(path: str) -> bool:
-    """Return whether a path leads to local disk.
+def absolute(path: str) -> str:
+    """Return a path from the root; a relative one is in the working folder, and a URL stays as it is.
+
+    :param path: a path, or any URL that ``ObjectStoragePath`` takes.
+    """
+    return path if "://" in path or path.startswith(("/", "~")) else os.path.abspath(path)
+
+
+def object_path(path: str) -> ObjectStoragePath:
+    """Return the ``ObjectStoragePath`` of a path; Airflow 3.1 takes a relative one for one from the root.
 
     :param path: a path, or any URL that ``ObjectStoragePath`` takes.
     """
     from airflow.sdk import ObjectStoragePath
 
-    return ObjectStoragePath(path).protocol in _LOCAL
+    return ObjectStoragePath(absolute(path))
+
+
+def is_local(path: str) -> bool:
+    """Return whether a path leads to local disk.
+
+    :param path: a path, or any URL that ``ObjectStoragePath`` takes.
+    """
+    return object_path(path).protocol in _LOCAL
 
 
 def opened(path: str, subject: str, purpose: str = "opened") -> Any:
@@ -39,10 +58,8 @@ def opened(path: str, subject: str, purpose: str = "opened") -> Any:
     :param purpose: what cannot be done with it, for the error.
     :raises InputError: when it has none, such as a protocol of no installed provider.
     """
-    from airflow.sdk import ObjectStoragePath
-
     try:
-        found = ObjectStoragePath(path)
+        found = object_path(path)
         _ = found.fs
     except ValueError as error:
         reason = str(error)

@@ -7,6 +7,7 @@ from urllib.parse import urlencode, urlsplit
 
 from airflow.sdk import BaseOperatorLink
 
+from airflow_provider.core.files.storage import absolute
 from airflow_provider.core.pages.page import PLAN, REPORT
 
 if TYPE_CHECKING:
@@ -82,7 +83,8 @@ def record_page(
     :param path: path or URL of the page.
     :param fingerprint: what the page begins with, see :func:`airflow_provider.core.pages.page.page_prefix`.
     """
-    location = f"{path}#{fingerprint}"
+    # The API server reads it, whose working folder may be another one.
+    location = f"{absolute(path)}#{fingerprint}"
     setattr(operator, page_key(kind), location)
     if task_instance := context.get("ti"):
         task_instance.xcom_push(page_key(kind), location)

@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from airflow_provider.core.files.paths.parts import outlet_assets
 from airflow_provider.core.files.paths.patterns import REPORT_ENDING
+from airflow_provider.core.files.storage import object_path
 from airflow_provider.core.redaction import redact, shown_path
 from airflow_provider.core.reports.page import DATA_END, DATA_START, PREFIX
 from airflow_provider.core.reports.profile import Profile, from_script
@@ -68,9 +69,7 @@ def read_report(uri: str) -> Profile | None:
 
 
 def _open(uri: str) -> IO[bytes]:
-    from airflow.sdk import ObjectStoragePath
-
-    target = ObjectStoragePath(uri)
+    target = object_path(uri)
     if target.protocol in ("", "file", "local"):
         # Airflow would import the libraries of all storages for it.
         return Path(target.path).open("rb")

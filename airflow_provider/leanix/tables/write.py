@@ -13,7 +13,7 @@ import msgspec
 from airflow_provider.core.files.atomic import AtomicFile, remove_leftovers
 from airflow_provider.core.files.formats import import_pyarrow
 from airflow_provider.core.files.paths.folder import Folder
-from airflow_provider.core.files.storage import ensure_writable
+from airflow_provider.core.files.storage import ensure_writable, object_path
 from airflow_provider.core.files.writers import CsvWriter, JsonLinesWriter
 from airflow_provider.core.redaction import shown_path
 from airflow_provider.errors import IncompleteExportError, InputError, one_line, shorten
@@ -317,12 +317,10 @@ def _check_alone(output_path: str, names: Sequence[str], run_id: str) -> None:
 
 
 def _remove(uris: Sequence[str], log: Logger) -> None:
-    from airflow.sdk import ObjectStoragePath
-
     for uri in uris:
         try:
             with suppress(FileNotFoundError):
-                ObjectStoragePath(uri).unlink()
+                object_path(uri).unlink()
         except Exception as error:  # Storage libraries raise errors of any class.
             log.warning("A file of an earlier run cannot be removed: %s: %s", shown_path(uri), error)
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from airflow_provider.core.files.storage import object_path
+
 _THREADS = 8
 """Files that are read at the same time."""
 
@@ -32,9 +34,7 @@ def hash_problems(files: Iterable[tuple[str, str, str | None]]) -> list[str]:
 
     :param files: name, location and hash of each file; those without a hash are not read.
     """
-    from airflow.sdk import ObjectStoragePath
-
-    hashed = [(name, ObjectStoragePath(path), sha256) for name, path, sha256 in files if sha256]
+    hashed = [(name, object_path(path), sha256) for name, path, sha256 in files if sha256]
     # Storage is opened here, because that looks up a connection: a task asks Airflow from its main thread.
     opened = [(name, path.fs, path.path, sha256) for name, path, sha256 in hashed]
 

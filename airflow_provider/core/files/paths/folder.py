@@ -45,8 +45,7 @@ class Folder:
 
     def __init__(self, text: str, subject: str = "source") -> None:
         self.text = text
-        # Airflow 3.1 takes a relative path for one from the root.
-        path = opened(text if "://" in text else os.path.abspath(text or "."), subject)
+        path = opened(text or ".", subject)
         self.is_local = path.protocol in _LOCAL
         self._is_flat = path.protocol in _FLAT
         self.storage: Any = path.fs

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from airflow_provider.core.files.listing import SourceFile
+from airflow_provider.core.files.storage import object_path
 from airflow_provider.errors import InputError
 
 _BLOCK = 1024 * 1024
@@ -63,11 +64,9 @@ class LocalFiles:
         :param file: the file as it was listed.
         :raises InputError: when it is not there any more.
         """
-        from airflow.sdk import ObjectStoragePath
-
         from airflow_provider.core.files.reader import open_source
 
-        path = ObjectStoragePath(file.path)
+        path = object_path(file.path)
         is_local = path.protocol in _LOCAL
         with ExitStack() as stack:
             opened = stack.enter_context(open_source(file.path, "source"))

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from airflow_provider.core.files.atomic import AtomicFile
 from airflow_provider.core.files.listing import find_files
 from airflow_provider.core.files.reader import open_source
-from airflow_provider.core.files.storage import ensure_writable, is_local
+from airflow_provider.core.files.storage import ensure_writable, is_local, object_path
 from airflow_provider.errors import InputError
 
 
@@ -18,6 +19,28 @@ from airflow_provider.errors import InputError
 )
 def test_a_path_without_a_protocol_or_of_files_is_local(path: str, local: bool) -> None:
     assert is_local(path) is local
+
+
+@pytest.mark.parametrize("path", ["rows.csv", "./rows.csv", "folder/../rows.csv"])
+def test_a_relative_path_is_in_the_working_folder(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert object_path(path).path == f"{tmp_path}/rows.csv"
+    assert object_path("/rows.csv").path == "/rows.csv"
+
+
+def test_a_file_is_read_and_written_in_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.csv").write_text("id\n1\n")
+    with open_source("rows.csv") as file:
+        assert file.read() == b"id\n1\n"
+    ensure_writable("new/rows.jsonl")
+    with AtomicFile("new/rows.jsonl") as target:
+        target.write(b"{}")
+    assert (tmp_path / "new" / "rows.jsonl").read_bytes() == b"{}"
 
 
 def test_the_folder_is_created_and_nothing_is_left_in_it(tmp_path: Path) -> None:
