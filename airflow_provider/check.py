@@ -41,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             works, sentence = hook_class(str(connection.conn_type))(conn_id).test_connection()
     except UnknownConnectionError as error:
         works, sentence = False, str(error)
+        for note in getattr(error, "__notes__", ()):
+            print(note, file=sys.stderr)
     print(sentence)
     return 0 if works else 1
 

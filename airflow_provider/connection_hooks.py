@@ -23,7 +23,10 @@ HOOKS = {
 
 
 class UnknownConnectionError(Exception):
-    """The statement that a connection does not exist, or has another type."""
+    """The statement that a connection does not exist, or has another type.
+
+    Its notes name the places that could not be searched.
+    """
 
 
 def read_metadata_database() -> None:
@@ -59,13 +62,27 @@ def find_connection(conn_id: str) -> Connection:
     try:
         connection = BaseHook.get_connection(conn_id)
     except connection_not_found():
-        raise UnknownConnectionError(f"there is no connection '{conn_id}'") from None
+        unknown = UnknownConnectionError(f"there is no connection '{conn_id}'")
+        for note in _failed_searches(conn_id):
+            unknown.add_note(note)
+        raise unknown from None
     if connection.conn_type not in HOOKS:
         raise UnknownConnectionError(
             f"connection '{conn_id}' is of the type '{connection.conn_type}'; known types are"
             f" {', '.join(HOOKS)}"
         )
     return connection
+
+
+def _failed_searches(conn_id: str) -> Iterator[str]:
+    """Yield the places of connections that fail: Airflow goes on to the next one, and tells nobody."""
+    from airflow.configuration import ensure_secrets_loaded
+
+    for backend in ensure_secrets_loaded():
+        try:
+            backend.get_connection(conn_id=conn_id)
+        except Exception as error:  # Its text may have the connection, with its password.
+            yield f"{type(backend).__name__} could not be searched: {type(error).__name__}"
 
 
 def hook_class(conn_type: str) -> type[ApiHook]:

@@ -121,7 +121,8 @@ def _session(options: argparse.Namespace, parser: _Parser, clock: Clock | None) 
     try:
         session = Session(options.conn_id, choice, show=_show, **given)
     except (UnknownConnectionError, InputError) as error:
-        parser.error(" ".join(str(error).split()))
+        notes = getattr(error, "__notes__", ())
+        parser.error("; ".join([" ".join(str(error).split()), *notes]))
     return session
 
 

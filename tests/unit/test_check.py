@@ -70,6 +70,17 @@ def test_a_connection_that_is_not_there_or_of_another_type_is_named(
     assert second.startswith("connection 'other' is of the type 'postgres'; known types are ")
 
 
+def test_a_connection_that_cannot_be_read_is_not_only_missing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_BROKEN", '{"conn_type": "leanix", "password": "s3cret", ')
+    assert main(["broken"]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == "there is no connection 'broken'\n"
+    assert "EnvironmentVariablesBackend could not be searched: JSONDecodeError\n" in shown.err
+    assert "s3cret" not in shown.err
+
+
 @pytest.mark.parametrize("conn_id", ["leanix_default", "nowhere"])
 def test_what_is_logged_afterwards_is_as_before(sandbox: Sandbox, conn_id: str) -> None:
     log = logging.getLogger("airflow_provider")
