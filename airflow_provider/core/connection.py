@@ -148,13 +148,18 @@ class Settings:
         return frozenset(host.lower() for host in self.extras["allowed_hosts"])
 
 
-def read_settings(connection: Connection, spec: ConnectionSpec) -> Settings:
+def read_settings(connection: Connection, spec: ConnectionSpec, conn_type: str = "") -> Settings:
     """Validate a connection against its type, and return its settings.
 
     :param connection: the connection as Airflow returns it.
     :param spec: the fields of its type.
-    :raises InputError: with all problems of the connection at once; no request was sent.
+    :param conn_type: a further name of the type, of a hook that is derived from a service's.
+    :raises InputError: for a connection of another type, whose credentials are another service's; else with
+        all problems of the connection at once. No request was sent.
     """
+    if connection.conn_type and connection.conn_type not in {spec.conn_type, conn_type}:
+        text = f"its type is '{connection.conn_type:.60}', not '{spec.conn_type}'"
+        raise InputError(text, f"connection '{connection.conn_id}'")
     problems: list[str] = []
     raw = _extras_of(connection, problems)
     known = spec.all_extras

@@ -124,7 +124,7 @@ class ApiHook(BaseHook):
         """
         from airflow_provider.core.redaction import all_encodings, mask
 
-        settings = read_settings(self.get_connection(self.conn_id), self.spec)
+        settings = read_settings(self.get_connection(self.conn_id), self.spec, self.conn_type)
         if settings.names_store_connection:
             settings = with_store(settings, self._find_connection(settings.rate_limit_store))
         mask(all_encodings(settings.secrets))
@@ -278,7 +278,7 @@ class ApiHook(BaseHook):
         from airflow_provider.core.redaction import all_encodings, amask
 
         await asyncio.to_thread(_load_connections)
-        settings = read_settings(await self.aget_connection(self.conn_id), self.spec)
+        settings = read_settings(await self.aget_connection(self.conn_id), self.spec, self.conn_type)
         if settings.names_store_connection:
             settings = with_store(settings, await self._afind_connection(settings.rate_limit_store))
         await amask(all_encodings(settings.secrets))

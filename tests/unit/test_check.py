@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from airflow_provider.check import main
+from airflow_provider.connection_hooks import hook_class
+from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.sandbox.server import Sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,6 +70,31 @@ def test_a_connection_that_is_not_there_or_of_another_type_is_named(
     first, second = capsys.readouterr().out.splitlines()
     assert first == "there is no connection 'nowhere'"
     assert second.startswith("connection 'other' is of the type 'postgres'; known types are ")
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("other", [*TYPES, "http", "generic"])
+def test_the_credentials_of_another_service_are_sent_nowhere(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, kind: str, other: str
+) -> None:
+    connection = {"conn_type": other, "host": f"{sandbox.url}/{kind}", "login": "l", "password": "s3cret"}
+    monkeypatch.setenv("AIRFLOW_CONN_MISTAKEN", json.dumps(connection))
+    works, sentence = hook_class(kind)("mistaken").test_connection()
+    assert not works
+    if other != kind:
+        assert sentence == f"connection 'mistaken': its type is '{other}', not '{kind}'"
+        assert sandbox.counters.total("") == 0
+
+
+def test_a_hook_that_is_derived_from_a_services_may_have_a_type_of_its_own(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class OurHook(LeanIXHook):
+        conn_type = "our_leanix"
+
+    connection = json.loads(sandbox.connections["leanix_default"])
+    monkeypatch.setenv("AIRFLOW_CONN_OURS", json.dumps({**connection, "conn_type": "our_leanix"}))
+    assert OurHook("ours").test_connection()[0]
 
 
 def test_a_connection_that_cannot_be_read_is_not_only_missing(
