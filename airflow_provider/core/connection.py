@@ -148,6 +148,10 @@ class Settings:
         return frozenset(host.lower() for host in self.extras["allowed_hosts"])
 
 
+_ANY_SERVICE = ("generic", "http", "https")
+"""Types that name no service: those of connections by hand, and of connections from a URL."""
+
+
 def read_settings(connection: Connection, spec: ConnectionSpec, conn_type: str = "") -> Settings:
     """Validate a connection against its type, and return its settings.
 
@@ -157,7 +161,7 @@ def read_settings(connection: Connection, spec: ConnectionSpec, conn_type: str =
     :raises InputError: for a connection of another type, whose credentials are another service's; else with
         all problems of the connection at once. No request was sent.
     """
-    if connection.conn_type and connection.conn_type not in {spec.conn_type, conn_type}:
+    if connection.conn_type and connection.conn_type not in {spec.conn_type, conn_type, *_ANY_SERVICE}:
         text = f"its type is '{connection.conn_type:.60}', not '{spec.conn_type}'"
         raise InputError(text, f"connection '{connection.conn_id}'")
     problems: list[str] = []

@@ -73,7 +73,7 @@ def test_a_connection_that_is_not_there_or_of_another_type_is_named(
 
 
 @pytest.mark.parametrize("kind", TYPES)
-@pytest.mark.parametrize("other", [*TYPES, "http", "generic"])
+@pytest.mark.parametrize("other", [*TYPES, "postgres", "fs"])
 def test_the_credentials_of_another_service_are_sent_nowhere(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, kind: str, other: str
 ) -> None:
@@ -84,6 +84,17 @@ def test_the_credentials_of_another_service_are_sent_nowhere(
     if other != kind:
         assert sentence == f"connection 'mistaken': its type is '{other}', not '{kind}'"
         assert sandbox.counters.total("") == 0
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("other", ["http", "generic", ""])
+def test_a_connection_whose_type_names_no_service_is_read(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, kind: str, other: str
+) -> None:
+    connection = json.loads(sandbox.connections[f"{kind}_default"])
+    monkeypatch.setenv("AIRFLOW_CONN_BY_HAND", json.dumps({**connection, "conn_type": other}))
+    works, sentence = hook_class(kind)("by_hand").test_connection()
+    assert works, sentence
 
 
 def test_a_hook_that_is_derived_from_a_services_may_have_a_type_of_its_own(
