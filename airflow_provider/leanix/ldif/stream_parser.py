@@ -74,11 +74,14 @@ class LdifStreamParser:
         self._header_bytes += self._buffer
         if not self._header_bytes.strip():
             raise ValueError("it is not JSON: it is empty")
+        header, problem = None, ""
         try:
             header = msgspec.json.decode(self._header_bytes)
             json.loads(self._header_bytes, object_pairs_hook=self._note_repeated)
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
-            raise ValueError(f"it is not JSON: {error}") from None
+            problem = f"it is not JSON: {error}"
+        if problem:  # Raised here, it has no context: some of these errors hold all bytes.
+            raise ValueError(problem)
         self.is_object = isinstance(header, dict)
         self.header = header if isinstance(header, dict) else {}
 

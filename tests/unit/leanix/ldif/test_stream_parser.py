@@ -145,6 +145,16 @@ def test_the_reason_is_in_the_error(data: bytes, said: str) -> None:
         list(iter_items([data], LdifStreamParser()))
 
 
+@pytest.mark.parametrize("data", [b'"\xff s3cret"', b'{"a": "\xff s3cret"}', b'{"a" "s3cret"}', b"9" * 5000])
+def test_an_error_holds_nothing_of_the_text(data: bytes) -> None:
+    parser = LdifStreamParser()
+    parser.feed(data)
+    with pytest.raises(ValueError, match="it is not JSON") as caught:
+        parser.finish()
+    assert "s3cret" not in str(caught.value)
+    assert (caught.value.__context__, caught.value.__cause__) == (None, None)
+
+
 def test_a_parser_has_found_nothing_before_its_first_chunk() -> None:
     parser = LdifStreamParser()
     assert (parser.header, parser.repeated, parser.has_content, parser.is_object) == ({}, [], False, False)
