@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -181,6 +181,12 @@ def read_settings(connection: Connection, spec: ConnectionSpec, conn_type: str =
     host = _check_url(_host_of(connection, spec, problems), "host", allow_http, problems)
     login = _required_text(connection.login, "login", spec.login, problems)
     password = _required_text(connection.password, "password", spec.password, problems)
+    texts = {
+        "login": login,
+        "password": password,
+        **{f"extra '{name}'": value for name, value in raw.items()},
+    }
+    problems += [f"{name} has half a character, which no request can carry" for name in _halved(texts)]
     if problems:
         raise InputError(problems, f"connection '{connection.conn_id}'")
     secrets = [password]
@@ -259,6 +265,15 @@ def _required_text(value: str | None, name: str, need: Need, problems: list[str]
     if not text and need == "required":
         problems.append(f"{name} is missing")
     return text
+
+
+def _halved(values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names of values with a surrogate alone, as JSON may write one: it has no UTF-8."""
+    for name, value in values.items():
+        try:
+            str(value).encode()
+        except UnicodeEncodeError:
+            yield name
 
 
 def _is_blank(value: Any) -> bool:

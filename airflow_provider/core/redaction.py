@@ -52,7 +52,7 @@ def encodings(secret: str) -> set[str]:
     escaped = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
     escaped |= {text.replace("/", "\\/") for text in escaped}
     escaped |= _in_html(secret)
-    data = secret.encode("utf-8", "replace")
+    data = secret.encode()
     escaped |= {repr(secret)[1:-1], repr(data)[2:-1]}
     return {*url_encodings(secret), *escaped, *_in_base64(data)}
 

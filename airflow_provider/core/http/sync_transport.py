@@ -171,14 +171,6 @@ class Transport:
         """Return the token that authenticates calls to the API, fetched when the process holds none."""
         return self.endpoint.credential.token(self.send, self.endpoint.bases["api"])
 
-    def cached_access_token(self) -> str:
-        """Return the token that the process holds; empty when it holds none, and for a static token."""
-        return self.endpoint.credential.cached(self.endpoint.bases["api"])
-
-    def forget_access_token(self, token: str) -> None:
-        """Drop a token that the service no longer accepts, for all processes that share it."""
-        self.endpoint.credential.withdraw(token, self.endpoint.bases["api"])
-
     def _retry(self, budget: Budget | None, attempt: Callable[[], Any]) -> Any:
         from tenacity import Retrying
 

@@ -174,6 +174,17 @@ def test_attempts_that_are_no_whole_number_are_refused(value: object) -> None:
         settings({"api_key": "k", "attempts": value})
 
 
+def test_half_a_character_in_any_field_is_refused_without_repeating_it() -> None:
+    """JSON may write one; it has no UTF-8, so that no request could carry it."""
+    with pytest.raises(InputError) as caught:
+        settings({"api_key": "key\ud800"}, login="me\udfff", password="pa\ud800ss")
+    names = ("login", "password", "extra 'api_key'")
+    assert caught.value.problems == [
+        f"{name} has half a character, which no request can carry" for name in names
+    ]
+    assert settings({"api_key": "\U0001f511"}, password="pä\U0001f511").password == "pä\U0001f511"
+
+
 def test_settings_never_show_their_secrets() -> None:
     shown = repr(settings({"api_key": "very-secret-key"}, password="very-secret-pw"))
     assert "very-secret" not in shown

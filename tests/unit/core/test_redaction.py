@@ -64,6 +64,7 @@ def test_a_token_parameter_is_redacted_even_when_it_is_unknown() -> None:
 
 def test_a_longer_secret_is_redacted_whole_when_it_holds_a_shorter_one() -> None:
     assert Redactor(["abcd", "abcdefgh"]).redact("abcdefgh") == "***"
+    assert Redactor(["zzzz", "azzzzb"]).redact("azzzzb") == "***"
 
 
 def test_a_bare_url_holds_neither_user_nor_query() -> None:

@@ -81,6 +81,14 @@ def test_a_token_is_from_the_store_until_another_one_has_replaced_it(now: list[f
     assert not slot.is_from_store("second")
 
 
+def test_a_credential_knows_whether_its_token_is_from_the_store(now: list[float]) -> None:
+    credential = MintedToken(Call("POST", "token", form={"secret": "s"}))
+    credential._slot("r").keep(IssuedToken("t", 0.0, 90.0, is_from_store=True))
+    assert credential.is_from_store("t", "r") is True
+    assert credential.is_from_store("other", "r") is False
+    assert credential.is_from_store("t", "another realm") is False
+
+
 def test_hooks_that_share_tokens_with_processes_and_others_keep_theirs_apart(now: list[float]) -> None:
     request = _token_request(Call("POST", "token", form={"secret": "s"}), "r")
     kept = [auth._slot(request, is_shared=shared) for shared in (True, False, True, False)]

@@ -53,6 +53,8 @@ def test_an_absolute_url_is_used_on_the_own_origin_only(endpoint: Endpoint) -> N
     assert (
         endpoint.prepare(Call("GET", f"{base}/next?a=1", authenticated=False), "").url == f"{base}/next?a=1"
     )
+    within = Call[Any]("GET", "list?next=https://x.example/a?b=1", authenticated=False)
+    assert endpoint.prepare(within, "").url.startswith(f"{base}/list?next=")
     for other in ("https://x.example/a?token=1", "http://[x/a?token=1"):
         with pytest.raises(
             errors.InputError, match="credentials of connection 'echo_default' go to its own"

@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from socket import gaierror
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 import requests
+from urllib3.exceptions import MaxRetryError, NameResolutionError, NewConnectionError
 
 from airflow_provider import __version__, errors
 from airflow_provider.core.hook import ApiHook
@@ -359,6 +361,44 @@ def test_a_download_carries_no_credentials(echo, connect) -> None:
     assert SECRET not in str(headers)
 
 
+@pytest.mark.parametrize("status", [401, 403, 404])
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_a_refused_file_is_told_without_its_signature(method: str, status: int, echo, connect) -> None:
+    signature = "s3cret-signature-0123456789"
+    url, said = f"{echo.url}/echo/open/file?sig={signature}", f"the signature {signature} does not fit"
+    echo.faults.add("status", path="open", status=status, body=said, times=None)
+    hook = connect({"mode": "query"})
+    with pytest.raises(errors.ApiError) as caught:
+        if method == "PUT":
+            hook.upload(url, b"x", {})
+        else:
+            with hook.download(url):
+                pass
+    assert type(caught.value) in (
+        errors.AuthenticationError,
+        errors.PermissionDeniedError,
+        errors.NotFoundError,
+    )
+    purpose = "upload" if method == "PUT" else "download"
+    assert caught.value.request == f"{method} {echo.url}/echo/open/file ({purpose})"
+    assert "the signature *** does not fit" in str(caught.value)
+    assert echo.counters.total("open") == 1
+
+
+def test_a_worker_reads_the_token_that_its_process_holds(echo, connect) -> None:
+    hook = connect()
+    assert hook.cached_access_token() == ""
+    hook.send(Call("GET", "closed/x"))
+    assert hook.cached_access_token() == hook.access_token() != ""
+    assert echo.counters.tokens_issued["echo"] == 1
+
+
+def test_a_header_beyond_latin_1_is_an_error_of_its_input(send: Send, echo, connect) -> None:
+    with pytest.raises(InputError, match="the request cannot be made: "):
+        send(connect(), replace(READ, headers={"X-Note": "5 €"}))
+    assert echo.counters.total("open") == 0
+
+
 @pytest.mark.parametrize(
     "url", ["http://example.com/x?sig=abcd", "https://example.com/x?sig=abcd", "ftp://x/y"]
 )
@@ -549,6 +589,12 @@ def nested_error(error: Exception, *causes: Exception) -> Exception:
     return error
 
 
+def caused_by(reason: Exception) -> Exception:
+    """Return what requests raises for an error of urllib3."""
+    given_up = MaxRetryError(cast("Any", None), "/?token=1", reason)
+    return nested_error(requests.exceptions.ConnectionError(given_up), given_up, reason)
+
+
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
@@ -562,6 +608,14 @@ def nested_error(error: Exception, *causes: Exception) -> Exception:
             (False, "no connection (ConnectTimeout)", False, "timeout"),
         ),
         (requests.exceptions.ReadTimeout("x"), (True, "the read timed out", False, "timeout")),
+        (
+            caused_by(NameResolutionError("h", SimpleNamespace(host="h"), gaierror(-2, "unknown"))),
+            (False, "no connection (NameResolutionError)", False, "name"),
+        ),
+        (
+            caused_by(NewConnectionError(SimpleNamespace(host="h"), "x")),
+            (False, "no connection (NewConnectionError)", False, "refused"),
+        ),
         (
             nested_error(requests.exceptions.ConnectionError("https://x?token=1"), OSError("reset")),
             (True, "the connection broke (OSError: reset)", False, ""),
@@ -605,6 +659,9 @@ def test_causes_that_lead_in_a_circle_end() -> None:
     first.__cause__, second.__cause__ = second, first
     assert _root(first) == "OSError: second"
     assert _root(KeyError("x")) == "KeyError"
+    outer = KeyError("outer")
+    outer.__cause__ = first
+    assert _root(outer) == "OSError: second"
 
 
 @pytest.mark.parametrize("name", ["InvalidURL", "InvalidHeader", "InvalidSchema"])
