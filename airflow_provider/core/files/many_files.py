@@ -45,9 +45,9 @@ def open_files(
     source: str,
     subject: str,
     *,
-    source_format: str | None = None,
-    hive: bool = False,
-    complete: str | None = None,
+    source_format: str | None,
+    hive: bool,
+    complete: str | None,
 ) -> ManyFiles | None:
     """Return the files of a source; None for the path of one file of rows.
 

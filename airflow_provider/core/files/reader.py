@@ -286,10 +286,11 @@ def is_page(value: Mapping[str, Any]) -> bool:
     totals = [value.get(name) for name in ("numberMatched", "totalFeatures")]
     more, links = value.get("properties"), value.get("links")
     limits = [value, more if isinstance(more, Mapping) else {}]
+    listed = links if isinstance(links, list) else []
     return (
         any(isinstance(total, int) and total > count for total in totals)
         or any(one.get("exceededTransferLimit") is True for one in limits)
-        or any(isinstance(link, Mapping) and link.get("rel") == "next" for link in links or ())
+        or any(isinstance(link, Mapping) and link.get("rel") == "next" for link in listed)
     )
 
 

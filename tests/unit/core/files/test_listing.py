@@ -336,6 +336,13 @@ def test_a_changed_new_or_vanished_file_is_named(store: Any, s3: Any, tmp_path: 
     assert listing.changes(new=False) == lines
 
 
+def test_files_that_are_all_gone_are_a_change(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(ROW)
+    listing = Listing(f"{tmp_path}/*.jsonl", "source")
+    (tmp_path / "a.jsonl").unlink()
+    assert listing.changes() == [f"no file matches '{tmp_path}/*.jsonl'"]
+
+
 def own_manifest(root: str, files: dict[str, int], **more: Any) -> bytes:
     listed = [{"uri": root + name, "rows": 1, "bytes": size} for name, size in files.items()]
     head = {"format": "jsonl", "rows": len(files), "bytes": sum(files.values()), "columns": ["id"]}

@@ -74,6 +74,7 @@ def test_locations_from_the_working_directory_are_below_it(
     monkeypatch.chdir(tmp_path)
     listed = [ManifestFile("a/x"), ManifestFile(f"{tmp_path}/a/y")]
     assert names_below(listed, "a/") == (["x", "y"], [])
+    assert names_below([ManifestFile(f"{tmp_path}/z")], "") == (["z"], [])
     assert are_below(["a/x"], f"{tmp_path}/a/manifest")
     assert are_below(["x"], "manifest")
     assert not are_below(["a/x", "/elsewhere/y"], "a/manifest")

@@ -117,9 +117,11 @@ def test_columns_that_differ_are_named_with_their_files_all_at_once(tmp_path: Pa
     put(tmp_path, "p7.csv", "id,nmae\n1,a\n")
     put(tmp_path, "p8.csv", "id,name,floor\n1,a,2\n")
     put(tmp_path, "p9.csv", "name,id\na,1\n")
+    put(tmp_path, "p10.csv", "floor,seats\n1,2\n")
     assert problems(f"{tmp_path}/") == [
         "p7.csv: has no column 'name' and has the new column 'nmae', compared with p1.csv",
         "p8.csv: has the new column 'floor', compared with p1.csv",
+        "p10.csv: has no columns 'id', 'name' and has the new columns 'floor', 'seats', compared with p1.csv",
     ]
 
 
@@ -294,6 +296,16 @@ def test_the_rows_of_a_manifest_are_those_of_its_files(tmp_path: Path) -> None:
         put(tmp_path, name, f"id\n{name[0]}\n")
     path = manifest(tmp_path, ["b.csv", "a.csv"])
     assert rows(path) == [("b.csv:1", {"id": "b"}), ("a.csv:1", {"id": "a"})]
+
+
+def test_empty_rows_of_csv_may_count_in_a_manifest(tmp_path: Path) -> None:
+    for name in ("a.csv", "b.csv"):
+        put(tmp_path, name, "id,name\n1,x\n,\n2,y\n")
+    for count in (2, 3):
+        assert len(rows(manifest(tmp_path, ["a.csv", "b.csv"], rows=count))) == 4
+    assert problems(manifest(tmp_path, ["a.csv", "b.csv"], rows=1)) == [
+        f"{name}.csv: has 2 rows, and the manifest says 1" for name in "ab"
+    ]
 
 
 def test_rows_and_hashes_that_a_manifest_names_are_checked(tmp_path: Path) -> None:

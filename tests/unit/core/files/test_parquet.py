@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +82,13 @@ def test_a_value_that_its_column_cannot_hold_is_named_and_nothing_is_left(
 def _write(folder: Path, rows: list[dict[str, Any]]) -> None:
     with AtomicFile(f"{folder}/x.parquet") as file, parquet.TypedParquetWriter(file, SCHEMA) as writer:
         writer.write_rows(rows)
+
+
+def test_a_json_value_is_held_as_its_column_does() -> None:
+    assert parquet.cell({"b": [1]}, "json") == '{"b":[1]}'
+    assert (parquet.cell(3, "number"), type(parquet.cell(3, "number"))) == (3.0, float)
+    assert parquet.cell("x", "number") is None
+    assert parquet.cell("2026-11-30T12:00:00", "moment") == datetime(2026, 11, 30, 12, tzinfo=UTC)
+    assert parquet.cell("soon", "moment") == "soon"
+    assert parquet.cell(None, "json") is None
+    assert parquet.cell(3, "text") == 3

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider.core.files.paths.parts import fields_of_part, part_path
+from airflow_provider.core.files.paths.parts import fields_of_part, part_path, path_template
 from airflow_provider.errors import InputError
 
 PART: Any = SimpleNamespace(number=3, count=8)
@@ -63,3 +63,16 @@ def test_what_is_no_part_is_refused_with_the_operator_that_plans(value: Any, wha
     assert what in problem
     assert "XX" not in problem
     assert "pass its output to expand(part=...)" in problem
+
+
+def test_the_path_of_a_mapped_task_is_known_before_its_templates() -> None:
+    def task(**of_dag: Any) -> Any:
+        dag = SimpleNamespace(task_dict={"export": SimpleNamespace(**of_dag)})
+        return SimpleNamespace(task_id="export", dag=dag, has_dag=lambda: True)
+
+    assert path_template(task(partial_kwargs={"output_path": "x-{{ ti.map_index }}.csv"})) == (
+        "x-{{ ti.map_index }}.csv"
+    )
+    assert path_template(task(partial_kwargs={"output_path": 7})) is None
+    assert path_template(task()) is None
+    assert path_template(SimpleNamespace(has_dag=lambda: False)) is None

@@ -99,6 +99,7 @@ WHOLE: dict[str, dict[str, Any]] = {
     "matched": {"numberMatched": 2, "numberReturned": 2, "totalFeatures": 2},
     "unknown": {"numberMatched": "unknown", "totalFeatures": "unknown", "links": None, "properties": []},
     "limit": {"exceededTransferLimit": False, "links": [{"rel": "prev"}, "x"]},
+    "of another form": {"links": 5, "properties": "x", "numberMatched": [3], "totalFeatures": {}},
 }
 FEATURES = [{"type": "Feature", "properties": {"id": n}, "geometry": None} for n in (1, 2)]
 

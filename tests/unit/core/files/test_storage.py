@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from airflow_provider.core.files import storage
 from airflow_provider.core.files.atomic import AtomicFile
 from airflow_provider.core.files.listing import find_files
+from airflow_provider.core.files.paths import folder
 from airflow_provider.core.files.reader import open_source
 from airflow_provider.core.files.storage import ensure_writable, is_local, object_path
 from airflow_provider.errors import InputError
@@ -99,3 +101,9 @@ def test_a_path_is_told_without_credentials(path: str) -> None:
         ensure_writable(path)
     texts = [str(caught.value), repr(caught.value.__cause__), repr(caught.value.__context__)]
     assert not [text for text in texts if "s3cret" in text]
+
+
+def test_the_storages_with_buckets_and_without_folders_are_these() -> None:
+    buckets = {"s3", "s3a", "gs", "gcs", "abfs", "abfss"}
+    assert set(storage._WITH_BUCKETS) == buckets | {"adl", "wasb", "oss"}
+    assert set(folder._FLAT) == buckets
