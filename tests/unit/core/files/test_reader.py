@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import gzip
 import json
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from airflow_provider.core.files.reader import read_rows
+from airflow_provider.core.files.reader import read_open_file, read_rows
 from airflow_provider.errors import InputError
 
 ROWS = [{"id": "a", "n": 61.5, "ok": True}, {"id": "ø", "n": None, "ok": False}]
@@ -168,3 +169,14 @@ def test_rows_are_streamed_not_loaded(tmp_path: Path) -> None:
     assert [next(rows)[0] for _ in range(3)] == [1, 2, 3]
     with pytest.raises(InputError, match="line 4"):
         next(rows)
+
+
+def test_an_open_csv_file_without_a_byte_is_refused_and_empty_rows_are_counted() -> None:
+    def read(data: bytes) -> list[Any]:
+        how: dict[str, Any] = dict.fromkeys(("csv_delimiter", "encoding", "source_format"))
+        found = read_open_file(BytesIO(data), "x.csv", "source", decode=json.loads, on_columns=list, **how)
+        return list(found)
+
+    with pytest.raises(InputError, match="x.csv': is empty: a CSV file begins with a header"):
+        read(b"")
+    assert read(b"a,b\n1,2\n,\n") == [(1, {"a": "1", "b": "2"}), (2, {})]
