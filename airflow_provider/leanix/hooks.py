@@ -77,7 +77,7 @@ class LeanIXHook(ApiHook):
         """Request a token, compare its workspace, and list the processor configurations."""
         claims = await self._claims()
         wanted, found = self.settings.extras["workspace_id"], api.workspace_id_of(claims)
-        if wanted and found and wanted != found:
+        if wanted and found and str(wanted).lower() != found.lower():
             raise InputError(f"The API token belongs to workspace {found}, not to {wanted}.")
         count = len(await self.alist_configurations())
         return f"Connected to workspace {found or 'of unknown id'}; {count} processor configurations."

@@ -345,20 +345,22 @@ def _no_response(error: Exception) -> NoResponse:
     import httpx
 
     cause: BaseException | None = error
-    unknown = False
+    unknown, shown = False, type(error).__name__
     while cause is not None:
         if isinstance(cause, ssl.SSLError):
             # One that a library raises itself has no reason.
             reason = f"TLS: {getattr(cause, 'reason', None) or type(cause).__name__}"
             return NoResponse(sent=False, reason=reason, permanent=True, cause="tls")
         unknown = unknown or isinstance(cause, socket.gaierror)
+        if isinstance(cause, OSError) and str(cause):  # an innermost one tells most
+            shown = f"{type(cause).__name__}: {cause}"
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, httpx.ProxyError):
         return no_proxy_response(str(error))
     if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)):
         timeout = isinstance(error, httpx.TimeoutException)
         kind = "name" if unknown else "timeout" if timeout else "refused"
-        return NoResponse(sent=False, reason=f"no connection ({type(error).__name__})", cause=kind)
+        return NoResponse(sent=False, reason=f"no connection ({shown})", cause=kind)
     if isinstance(error, httpx.TimeoutException):
         return NoResponse(sent=True, reason="the read timed out", cause="timeout")
-    return NoResponse(sent=True, reason=f"the connection broke ({type(error).__name__})")
+    return NoResponse(sent=True, reason=f"the connection broke ({shown})")

@@ -327,6 +327,13 @@ def test_connection_distinguishes_bad_host_token_permission_and_workspace(
     assert "permission" in said[4]
 
 
+def test_the_workspace_of_a_connection_may_be_in_capitals(
+    leanix: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection(monkeypatch, leanix, extra={"workspace_id": WORKSPACE_ID.upper()})
+    assert LeanIXHook().test_connection()[0]
+
+
 def test_token_may_come_from_another_host(leanix: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     connection(monkeypatch, leanix, extra={"auth_url": "http://127.0.0.1:9"})
     assert "cannot be reached" in LeanIXHook().test_connection()[1]

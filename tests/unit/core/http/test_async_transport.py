@@ -167,6 +167,21 @@ def caused(error: Exception, cause: Exception) -> Exception:
             (False, "no connection (ConnectError)", False, "name"),
         ),
         (httpx.ConnectError("x"), (False, "no connection (ConnectError)", False, "refused")),
+        (
+            caused(
+                httpx.ConnectError("x"),
+                caused(OSError("all attempts failed"), ConnectionRefusedError(111, "no")),
+            ),
+            (False, "no connection (ConnectionRefusedError: [Errno 111] no)", False, "refused"),
+        ),
+        (
+            caused(httpx.ConnectError("x"), socket.gaierror(-2, "Name not known")),
+            (False, "no connection (gaierror: [Errno -2] Name not known)", False, "name"),
+        ),
+        (
+            caused(httpx.ReadError("https://x?token=1"), ConnectionResetError(104, "reset")),
+            (True, "the connection broke (ConnectionResetError: [Errno 104] reset)", False, ""),
+        ),
         (httpx.ConnectTimeout("x"), (False, "no connection (ConnectTimeout)", False, "timeout")),
         (httpx.PoolTimeout("x"), (False, "no connection (PoolTimeout)", False, "timeout")),
         (httpx.ReadTimeout("x"), (True, "the read timed out", False, "timeout")),
