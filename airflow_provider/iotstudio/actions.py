@@ -14,6 +14,7 @@ from airflow_provider.errors import (
     AmbiguousWriteError,
     InputError,
     NotFoundError,
+    ProviderError,
     RunFailedError,
     RunTimeoutError,
     ServerError,
@@ -120,7 +121,11 @@ def _earlier_requests(
     classifier: StatusClassifier,
 ) -> list[str]:
     """Return the ids of requests that do not belong to this task."""
-    entries = list(hook.list_actions(request.thing_id, request.action))
+    try:
+        entries = list(hook.list_actions(request.thing_id, request.action))
+    except NotFoundError as error:
+        error.message += _unknown_action(hook, request)
+        raise
     if attempted_since is None:
         return [entry["id"] for entry in entries]
     since = attempted_since - CLOCK_SKEW
@@ -129,6 +134,20 @@ def _earlier_requests(
         for entry in entries
         if classifier.is_failure(str(entry.get("status"))) or _requested_at(entry) < since
     ]
+
+
+def _unknown_action(hook: IoTStudioHook, request: ActionRequest) -> str:
+    """Return which actions a Thing has, when it lacks the requested one; empty when it is gone, too."""
+    from airflow_provider.core.input.problems import nearest
+
+    try:
+        known = [*(hook.get_thing(request.thing_id).get("actions") or {})]
+    except ProviderError:
+        return ""
+    if request.action in known:
+        return ""
+    hint = nearest(request.action, known) or f"; it has {one_line(', '.join(known))[:200] or 'none'}"
+    return f"; the Thing does not declare the action {request.action!r}{hint}"
 
 
 def _requested_at(entry: Mapping[str, Any]) -> datetime:

@@ -122,7 +122,13 @@ def things(
     :param cursor: the page's cursor; empty for the first page.
     """
     path = space_path(space, "things", category=category)
-    return list_page(path, params, cursor, f"list the Things of {category or space}", _check_thing)
+    return list_page(
+        path,
+        params,
+        cursor,
+        f"list the Things of {f'category {category!r}' if category else space}",
+        _check_thing,
+    )
 
 
 def thing(space: str, thing_id: str) -> Call[dict[str, Any]]:

@@ -215,7 +215,7 @@ def _create_run(hook: LeanIXHook, submission: Submission, ldif: Ldif, execution_
     description = append_marker(ldif.header.get("description"), submission.marker)
     marked = ldif.with_description(description)
     try:
-        return hook.create_run(marked, execution_group=execution_group)
+        return _send_create(hook, marked, execution_group)
     except AmbiguousWriteError as error:
         found = select_marked_run(hook.list_runs(), submission.marker)
         if found:
@@ -223,7 +223,23 @@ def _create_run(hook: LeanIXHook, submission: Submission, ldif: Ldif, execution_
             return found[1]
         # At worst an idle run is left behind.
         hook.log.warning("%s. No run with the marker exists, so another create is sent", error)
-        return hook.create_run(marked, execution_group=execution_group)
+        return _send_create(hook, marked, execution_group)
+
+
+def _send_create(hook: LeanIXHook, ldif: Ldif, execution_group: str | None) -> str:
+    """Create a run; a refusal says what to check, because the service may not."""
+    try:
+        return hook.create_run(ldif, execution_group=execution_group)
+    except (NotFoundError, PermissionDeniedError, RequestRejectedError) as error:
+        key = ldif.connector
+        wanted = (
+            f"execution group '{execution_group}'" if execution_group else f"processor configuration {key}"
+        )
+        workspace = ldif.header.get("lxWorkspace")
+        also = f", and that lxWorkspace {workspace} is its id" if workspace else ""
+        said = (error.message or "refused").rstrip(".")
+        error.message = f"{said}; check that the workspace of the API token has the {wanted}{also}"
+        raise
 
 
 def _stop_superseded_runs(hook: LeanIXHook, submission: Submission, is_retry: bool) -> None:

@@ -130,6 +130,26 @@ def test_a_retry_after_the_action_was_done_requests_it_not_again(service: IoTStu
     assert len(requested(service)) == 2
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            {"action": "updateFirmwre"},
+            "does not declare the action 'updateFirmwre'; did you mean 'updateFirmware'",
+        ),
+        ({"action": "open"}, "does not declare the action 'open'; it has updateFirmware, reboot"),
+        ({"thing_id": "01GQ2E9M2Y45BX9EW0F2BM0XXX"}, "answered 404: Item not found$"),
+    ],
+    ids=["like", "other", "thing"],
+)
+def test_an_action_that_the_thing_lacks_is_named_with_those_it_has(
+    service: IoTStudioService, arguments: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(NotFoundError, match=said):
+        operator(**arguments).execute(context(FakeStateStore()))
+    assert requested(service) == []
+
+
 @pytest.mark.usefixtures("wait_on_the_sandbox")
 def test_devices_may_name_their_statuses(service: IoTStudioService) -> None:
     service.device_answers = {"updateFirmware": ("installed", None)}

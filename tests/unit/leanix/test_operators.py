@@ -15,6 +15,7 @@ from airflow_provider.core import polling
 from airflow_provider.core.http import reply, retry, sync_transport
 from airflow_provider.core.http.retry import backoff_seconds as real_wait
 from airflow_provider.errors import (
+    ApiError,
     InputError,
     NotFoundError,
     PermissionDeniedError,
@@ -426,6 +427,23 @@ def test_unknown_configuration_and_wrong_workspace_are_refused(leanix: Any, task
     with pytest.raises(InputError, match=f"lxWorkspace.*is for workspace {WORKSPACE_ID}"):
         task.run(run_operator(**OUTBOUND, lx_workspace="another"))
     assert leanix.runs == []
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 422])
+def test_a_refused_create_says_what_to_check(leanix: Any, task: TaskRunner, status: int) -> None:
+    leanix.unknown_configuration_status = status
+    wanted = (
+        "check that the workspace of the API token has the processor configuration report/landscape/9.9.9"
+    )
+    with pytest.raises(ApiError, match=wanted):
+        task.run(run_operator(**{**OUTBOUND, "connector_version": "9.9.9"}))
+    leanix.token_claims = False
+    leanix.wrong_workspace_status = status
+    forget_tokens()
+    with pytest.raises((ApiError, InputError), match="lxWorkspace"):
+        task.run(run_operator(**OUTBOUND, lx_workspace="another"))
+    with pytest.raises(ApiError, match="has the execution group 'nightly'"):
+        task.run(run_operator(**OUTBOUND, execution_group="nightly"))
 
 
 @pytest.mark.parametrize(
