@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from airflow_provider.core.input.values import shown
+from airflow_provider.core.input.values import shown, shown_value
 from airflow_provider.core.json_types import Json
 from airflow_provider.errors import (
     AmbiguousWriteError,
@@ -254,7 +254,7 @@ class PlanExecution:
                 yield f"{name} does not exist{_LATE if late else ''}"
                 continue
             for path, (there, wanted) in differences(change.wanted, found).items():
-                yield f"{name}: {path} is {shown(there)}, not {shown(wanted)}"
+                yield f"{name}: {path} is {shown_value(there)}, not {shown_value(wanted)}"
             if takes_name(change, now) and len(ids := now.ids_like(change.key)) > 1:
                 yield _doubled(noun, change.key, ids)
 

@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 import msgspec
 
 from airflow_provider.core.input.problems import nearest
-from airflow_provider.core.input.values import normal_key, shown
+from airflow_provider.core.input.values import normal_key, shown, shown_value
 from airflow_provider.core.json_types import Json
 from airflow_provider.errors import InputError, shorten
 from airflow_provider.mapsindoors import api
@@ -271,8 +271,10 @@ class SolutionSnapshot:
         found = entries.get(normal_key(given).lower(), [])
         if not found:
             known = [self.labels[one] for ids in entries.values() for one in ids]
-            raise UnresolvedReferenceError(f"there is no {kind} {shown(given)}{nearest(given[:100], known)}")
-        return self._single(found, f"{kind} {shown(given)}")
+            raise UnresolvedReferenceError(
+                f"there is no {kind} {shown_value(given)}{nearest(given[:100], known)}"
+            )
+        return self._single(found, f"{kind} {shown_value(given)}")
 
     def venue_of(self, key: str) -> str:
         """Return the id of the venue that an object is in; empty when it is in none.

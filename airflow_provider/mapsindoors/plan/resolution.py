@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from airflow_provider.core.input.values import UnreadableValueError, read_integer, shown, shown_value
+from airflow_provider.core.input.values import (
+    UnreadableValueError,
+    hides_values,
+    read_integer,
+    shown,
+    shown_value,
+)
 from airflow_provider.errors import with_article
 from airflow_provider.mapsindoors.geodata import details, geometry, validation
 from airflow_provider.mapsindoors.geodata.diff import doubled_keys, is_empty, same_value, timestamp
@@ -215,8 +221,9 @@ def _window_problems(row: DesiredRow, snapshot: SolutionSnapshot) -> Iterator[st
     if isinstance(ends, datetime) and ends.year == 1 and "activeto" not in given:
         return  # The service's way to say that there is no date.
     if isinstance(begins, datetime) and isinstance(ends, datetime) and ends <= begins:
+        ended, begun = ("", "") if hides_values() else (f" {last}", f" {first}")
         yield (
-            f"activeto {last} is not after activefrom {first}, so the object would never be shown; a date"
+            f"activeto{ended} is not after activefrom{begun}, so the object would never be shown; a date"
             " alone is its midnight"
         )
 

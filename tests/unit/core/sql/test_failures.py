@@ -21,9 +21,14 @@ import pytest
 from airflow_provider.core.redaction import encodings
 from airflow_provider.core.sql.query import Query
 from airflow_provider.core.sql.rows import SqlRows, read_query
-from airflow_provider.errors import DatabaseError, InputError, ProviderError
+from airflow_provider.errors import DatabaseError, InputError, ProviderError, VerificationError
 from airflow_provider.leanix.operators import LeanIXStartRunOperator
-from airflow_provider.mapsindoors.operators import MapsIndoorsUpdateGeodataOperator
+from airflow_provider.mapsindoors.operators import (
+    MapsIndoorsSyncCategoriesOperator,
+    MapsIndoorsSyncGeodataOperator,
+    MapsIndoorsUpdateGeodataOperator,
+)
+from airflow_provider.mapsindoors.sync import verify
 from airflow_provider.sandbox.server import Sandbox
 from tests.support import read_query as script
 from tests.support.postgres import PASSWORD, Database
@@ -175,6 +180,39 @@ def test_values_of_rows_are_in_no_error_of_the_rows(
     assert len(caught.value.problems) == 6
     assert "capacity must be a whole number, not a text of 16 characters" in str(caught.value)
     assert not [problem for problem in caught.value.problems if "CANARY" in problem or "8675309" in problem]
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        (f"'{CANARY}' AS displaytype", "there is no display type a text of 16 characters"),
+        (f"'{CANARY}' AS categories", "there is no category a text of 16 characters"),
+        (
+            "'2031-07-02' AS activefrom, '2031-07-01' AS activeto",
+            "activeto is not after activefrom, so the object would never be shown",
+        ),
+    ],
+)
+def test_names_and_dates_of_rows_are_in_no_error_of_the_rows(
+    sandbox: Sandbox, database: Database, driver: str, columns: str, words: str
+) -> None:
+    sql = f"SELECT 'A-0-01' AS externalid, {columns}"
+    with pytest.raises(InputError) as caught:
+        MapsIndoorsSyncGeodataOperator(task_id="t", sql=sql, sql_conn_id="warehouse").execute({})
+    assert f"row 1 (A-0-01): {words}" in str(caught.value)
+    assert not [text for text in (CANARY, "2031-07") if text in str(caught.value)]
+
+
+def test_values_of_rows_are_in_no_error_of_the_verification(
+    sandbox: Sandbox, database: Database, driver: str, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(verify, "wait", sandbox.clock.advance)
+    sandbox.mapsindoors.stale_seconds = 600.0
+    sql = f"SELECT 'WORK' AS key, '{CANARY}' AS \"name@en\""
+    with pytest.raises(VerificationError) as caught:
+        MapsIndoorsSyncCategoriesOperator(task_id="t", sql=sql, sql_conn_id="warehouse").execute({})
+    assert "name.en is a text of" in str(caught.value)
+    assert CANARY not in str(caught.value)
 
 
 Start = Callable[..., int]
