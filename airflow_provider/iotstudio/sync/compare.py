@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.input.problems import nearest
+from airflow_provider.core.input.values import shown_value
 from airflow_provider.core.json_types import Json
 from airflow_provider.errors import InputError, PermissionDeniedError, ServerError, one_line, shorten
 from airflow_provider.iotstudio.sync.document import Change, Plan, description_hash
@@ -210,7 +211,7 @@ class Comparison:
             known = _models(hook, unseen)
             wrong["model"] = {name: nearest(name, known) for name in unseen - known}
         return {
-            row.number: f"there is no {kind} {name!r}{hint}"
+            row.number: f"there is no {kind} {shown_value(name)}{hint}"
             for row in rows
             for kind, names in wrong.items()
             for name, hint in names.items()

@@ -18,7 +18,7 @@ from airflow_provider.core.files.row_source import (
 )
 from airflow_provider.core.input.conditions import refuse_data_frame
 from airflow_provider.core.input.problems import Problems, nearest
-from airflow_provider.core.input.values import is_missing, shown
+from airflow_provider.core.input.values import is_missing, shown, shown_value
 from airflow_provider.core.json_types import Json
 from airflow_provider.iotstudio.conditions import is_segment
 from airflow_provider.iotstudio.things.description import EMPTY, FIELDS, read_description
@@ -226,7 +226,8 @@ def _read_cells(cells: dict[str, Any]) -> list[str]:
             problem = _read_json(cells, name, value)
         elif name == "categories":
             cells[name] = names
-            problem = "" if names else f"categories is {shown(value)}, which names none; '[]' empties it"
+            if not names:
+                problem = f"categories is {shown_value(value)}, which names none; '[]' empties it"
         elif name == "model":
             cells[name] = _model(value)
         if problem:
@@ -262,11 +263,11 @@ def _add_version(cells: dict[str, Any], version: Any) -> list[str]:
     plain = str(version).strip()
     number = re.fullmatch(r"([0-9]+)(\.0+)?", plain)
     if number is None:
-        return [f"{MODEL_VERSION} must be a whole number of at least 1, not {shown(version)}"]
+        return [f"{MODEL_VERSION} must be a whole number of at least 1, not {shown_value(version)}"]
     model = cells.get("model")
     if not isinstance(model, dict):
         return [f"{MODEL_VERSION} needs the model's name in 'model'"]
     if model.get("version") not in (None, int(number[1])):
-        return [f"{MODEL_VERSION} {plain} is not the version in 'model'"]
+        return [f"{MODEL_VERSION} {shown_value(int(number[1]))} is not the version in 'model'"]
     cells["model"] = {**model, "version": int(number[1])}
     return []

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider.core.input.problems import nearest
-from airflow_provider.core.input.values import ABSENT, UnreadableValueError, shown
+from airflow_provider.core.input.values import ABSENT, UnreadableValueError, shown, shown_value
 from airflow_provider.iotstudio.values import read_value
 
 NAME = re.compile(r"[a-zA-Z0-9_:-]{1,26}")
@@ -90,22 +90,22 @@ def _problems(name: str, value: Any) -> list[str]:
     if name == "@type":
         texts = [value] if isinstance(value, str) else value
         right = isinstance(texts, list) and all(isinstance(text, str) for text in texts)
-        return [] if right else [f"'@type' must be a text or a list of texts, not {shown(value)}"]
+        return [] if right else [f"'@type' must be a text or a list of texts, not {shown_value(value)}"]
     if name == "links":
         right = isinstance(value, list) and all(isinstance(link, dict) for link in value)
-        return [] if right else [f"'links' must be a list of objects, not {shown(value)}"]
+        return [] if right else [f"'links' must be a list of objects, not {shown_value(value)}"]
     if name in _TEXTS:
-        return [] if isinstance(value, str) else [f"{name!r} must be a text, not {shown(value)}"]
+        return [] if isinstance(value, str) else [f"{name!r} must be a text, not {shown_value(value)}"]
     return _object_problems(name, value)
 
 
 def _object_problems(name: str, value: Any) -> list[str]:
     if not isinstance(value, dict):
-        return [f"{name!r} must be an object, not {shown(value)}"]
+        return [f"{name!r} must be an object, not {shown_value(value)}"]
     if name not in _OBJECTS:
         return []
     return [
-        f"{name!r}: the declaration of {shown(key)} must be an object, not {shown(one)}"
+        f"{name!r}: the declaration of {shown(key)} must be an object, not {shown_value(one)}"
         for key, one in value.items()
         if not isinstance(one, dict)
     ]
@@ -117,10 +117,10 @@ def category_problems(value: Any) -> list[str]:
     :param value: the list of names.
     """
     if not isinstance(value, list):
-        return [f"'categories' must be a list of names, not {shown(value)}"]
+        return [f"'categories' must be a list of names, not {shown_value(value)}"]
     wrong = [problem for name in value for problem in catalog_name_problems(name, "categories")]
     twice = sorted({name for name in value if isinstance(name, str) and value.count(name) > 1})
-    return wrong + [f"'categories' has {shown(name)} twice" for name in twice]
+    return wrong + [f"'categories' has {shown_value(name)} twice" for name in twice]
 
 
 def model_problems(value: Any) -> list[str]:
@@ -131,14 +131,14 @@ def model_problems(value: Any) -> list[str]:
     if value is None:
         return []
     if not isinstance(value, dict) or "name" not in value:
-        return [f"'model' must be an object with a name and a version, not {shown(value)}"]
+        return [f"'model' must be an object with a name and a version, not {shown_value(value)}"]
     wrong = [
         f"'model' has an unknown member {shown(name)}" for name in value if name not in ("name", "version")
     ]
     wrong += catalog_name_problems(value["name"], "model")
     version = value.get("version")
     if version is not None and (not isinstance(version, int) or isinstance(version, bool) or version < 1):
-        wrong.append(f"'model': the version must be a whole number of at least 1, not {shown(version)}")
+        wrong.append(f"'model': the version must be a whole number of at least 1, not {shown_value(version)}")
     return wrong
 
 
@@ -150,7 +150,7 @@ def catalog_name_problems(name: object, argument: str) -> list[str]:
     """
     if isinstance(name, str) and NAME.fullmatch(name):
         return []
-    return [f"{argument!r}: a name has 1 to 26 letters, digits, '_', ':' and '-', not {shown(name)}"]
+    return [f"{argument!r}: a name has 1 to 26 letters, digits, '_', ':' and '-', not {shown_value(name)}"]
 
 
 def patch_of(fields: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -22,6 +22,7 @@ from airflow_provider.core.redaction import encodings
 from airflow_provider.core.sql.query import Query
 from airflow_provider.core.sql.rows import SqlRows, read_query
 from airflow_provider.errors import DatabaseError, InputError, ProviderError, VerificationError
+from airflow_provider.iotstudio.operators import IoTStudioSyncThingsOperator
 from airflow_provider.leanix.operators import LeanIXStartRunOperator
 from airflow_provider.mapsindoors.operators import (
     MapsIndoorsSyncCategoriesOperator,
@@ -34,6 +35,7 @@ from tests.support import read_query as script
 from tests.support.postgres import PASSWORD, Database
 from tests.support.sql_sources import DRIVERS, DuckDBHook, connect_file, register_hook, use_driver
 from tests.support.wait import until
+from tests.unit.iotstudio.conftest import THING
 
 LOG = logging.getLogger(__name__)
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "1"))
@@ -201,6 +203,25 @@ def test_names_and_dates_of_rows_are_in_no_error_of_the_rows(
         MapsIndoorsSyncGeodataOperator(task_id="t", sql=sql, sql_conn_id="warehouse").execute({})
     assert f"row 1 (A-0-01): {words}" in str(caught.value)
     assert not [text for text in (CANARY, "2031-07") if text in str(caught.value)]
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        (f"'{CANARY}' AS model_version", "model_version must be a whole number of at least 1, not a text of"),
+        (f"'{CANARY}' AS categories", "there is no category a text of"),
+        ("'M@1' AS model, 8675309 AS model_version", "model_version"),
+        ("' ; ' AS categories", "categories is a text of 3 characters, which names none"),
+    ],
+)
+def test_values_of_things_are_in_no_error_of_the_rows(
+    sandbox: Sandbox, database: Database, driver: str, columns: str, words: str
+) -> None:
+    sql = f"SELECT '{THING}' AS uid, {columns}"
+    with pytest.raises(InputError) as caught:
+        IoTStudioSyncThingsOperator(task_id="t", sql=sql, sql_conn_id="warehouse").execute({})
+    assert words in str(caught.value)
+    assert not [text for text in (CANARY, "8675309", "' ; '") if text in str(caught.value)]
 
 
 def test_values_of_rows_are_in_no_error_of_the_verification(
