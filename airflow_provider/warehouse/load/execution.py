@@ -183,7 +183,10 @@ class Load:
             self._key = list(request.key)
             return
         self._pairs, new, wrong = pair_columns(named, targets, request.key)
-        self._raise([*problems, *self._new_columns(database, new, targets), *wrong])
+        found = [*problems, *self._new_columns(database, new, targets), *wrong]
+        if not self._pairs and not found:
+            found = ["fills no column of the table: see 'ignore' and 'columns'"]
+        self._raise(list(dict.fromkeys(found)))
         filled = [pair.target.name for pair in self._pairs]
         self._key = [find_name(one, filled) or one for one in request.key]
 

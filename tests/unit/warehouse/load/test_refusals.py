@@ -293,3 +293,15 @@ def test_old_columns_whose_srid_a_check_demands_are_filled(table, load, write, t
         assert database.query("SELECT ST_AsEWKT(g) FROM t") == [("SRID=4326;POINT(1 2)",)]
     problems = refused(load, write({"id": 1, "g": "POINT(1 2)"}, {"id": 2, "g": "POINT(1 -2)"}))
     assert problems == ["row 2: breaks a check (constraint 'north')"]
+
+
+def test_a_source_without_a_column_for_the_table_is_refused(database, load, tmp_path):
+    database.query("CREATE TABLE t (a int, b text)")
+    database.query("ALTER TABLE t OWNER TO loader")
+    (tmp_path / "a.csv").write_text("a,b\n1,x\n")
+    with pytest.raises(InputError) as caught:
+        load(tmp_path / "a.csv", ignore=["a", "b"])
+    assert caught.value.problems == ["fills no column of the table: see 'ignore' and 'columns'"]
+    with pytest.raises(InputError) as caught:
+        load(tmp_path / "a.csv", columns={"a": "b"})
+    assert caught.value.problems == ["the column 'b' is filled by 2 columns of the source: see 'columns'"]
