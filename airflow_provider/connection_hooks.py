@@ -75,7 +75,7 @@ def find_connection(conn_id: str) -> Connection:
 
 
 def _failed_searches(conn_id: str) -> Iterator[str]:
-    """Yield the places of connections that fail: Airflow goes on to the next one, and tells nobody."""
+    """Yield the places of connections that fail: Airflow searches the next one, logging at DEBUG only."""
     from airflow.configuration import ensure_secrets_loaded
 
     for backend in ensure_secrets_loaded():

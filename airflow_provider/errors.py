@@ -22,7 +22,7 @@ def shorten(items: Sequence[str], limit: int) -> list[str]:
 
 
 def without_stop(text: str) -> str:
-    """Return a text without the full stop at its end, for a sentence that goes on after it.
+    """Return a text without the full stop at its end, for a sentence that continues after it.
 
     :param text: perhaps the words of a service, which may be a sentence or not.
     """

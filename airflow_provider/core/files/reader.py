@@ -14,7 +14,7 @@ from typing import IO, Any, NamedTuple
 import msgspec
 
 from airflow_provider.core.files.csv_reader import JoinedFile, detect_encoding, read_csv
-from airflow_provider.core.files.storage import opened
+from airflow_provider.core.files.storage import storage_path
 from airflow_provider.core.input.conditions import refuse_data_frame, refuse_rendered_list
 from airflow_provider.core.input.crs import named_crs_problem
 from airflow_provider.core.redaction import shown_path
@@ -201,7 +201,7 @@ def open_source(path: str, subject: str = "source", *, folder_hint: str = "") ->
     if not path.strip():
         raise InputError("the path is empty", subject)
     try:
-        file = opened(path, subject).open("rb")
+        file = storage_path(path, subject).open("rb")
     except FileNotFoundError:
         raise InputError(f"there is no file '{shown_path(path)}'", subject) from None
     except IsADirectoryError:

@@ -50,7 +50,7 @@ def is_local(path: str) -> bool:
     return object_path(path).protocol in _LOCAL
 
 
-def opened(path: str, subject: str, purpose: str = "opened") -> Any:
+def storage_path(path: str, subject: str, purpose: str = "opened") -> Any:
     """Return the ``ObjectStoragePath`` of a path whose storage Airflow knows.
 
     :param path: a path, or any URL that ``ObjectStoragePath`` takes.
@@ -84,7 +84,7 @@ def ensure_writable(output_path: str, argument: str = "output_path") -> None:
         shown = f"'{shown_path(given)}'" if isinstance(given, str) else f"{given!r:.200}"
         raise InputError(f"{shown} names no file", argument)
     try:
-        target = opened(output_path, argument, "written")
+        target = storage_path(output_path, argument, "written")
         if target.protocol in _LOCAL:
             _check_folder(Path(target.path))
         else:

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from airflow_provider.core.files.storage import opened
+from airflow_provider.core.files.storage import storage_path
 
 _FLAT = ("s3", "s3a", "gs", "gcs", "abfs", "abfss")
 """Protocols of storage without real folders, where all files below a prefix are listed at once."""
@@ -45,7 +45,7 @@ class Folder:
 
     def __init__(self, text: str, subject: str = "source") -> None:
         self.text = text
-        path = opened(text or ".", subject)
+        path = storage_path(text or ".", subject)
         self.is_local = path.protocol in _LOCAL
         self._is_flat = path.protocol in _FLAT
         self.storage: Any = path.fs
