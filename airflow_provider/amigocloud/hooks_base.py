@@ -143,9 +143,10 @@ class ProjectHook(ApiHook):
         project, message = self.settings.extras["project_url"], error.message or error.code
         if isinstance(error, PermissionDeniedError):
             if project:
-                return f"The token has no permission for project '{project}': {message}"
+                return f"The token is refused, or has no permission for project '{project}': {message}"
             return (
-                f"The token has no permission for user data; a project token needs 'project_url': {message}"
+                "The token is refused, or has no permission for user data (a project token needs"
+                f" 'project_url'): {message}"
             )
         if project and await self._is_api():
             return f"The host and the token are valid, but there is no project '{project}' for this token."

@@ -44,6 +44,9 @@ T = TypeVar("T")
 
 TOKEN_PATH = "/oauth2/token"  # noqa: S105 - a path
 
+_REFUSALS = frozenset({400, 401})
+"""Statuses that a space may have which the service does not know, beside 403 and 404."""
+
 MISSING_RECHECK_SECONDS = 1.0
 """Seconds before an item that existed a moment ago, and got a 404, is requested again."""
 
@@ -272,8 +275,13 @@ class SpaceHook(ApiHook):
         if isinstance(error, NotFoundError):
             found = f"The credentials are valid, but the space '{self.space}' was not found"
             return f"{clauses(found, self._preview_hint(error))}."
+        is_static = bool(self.settings.extras["access_token"])
         if isinstance(error, PermissionDeniedError):
-            return f"The credentials are valid, but may not read the space '{self.space}': {reason}"
+            start = "The access token is refused, or" if is_static else "The credentials are valid, but"
+            return f"{start} may not read the space '{self.space}': {reason}"
+        if error.status in _REFUSALS and TOKEN_PATH not in error.request and not is_static:
+            said = clauses(reason, "check the extra 'space'.")
+            return f"The credentials are valid, but requests to the space '{self.space}' are refused: {said}"
         return super().diagnose(error)
 
     @blocking_iterator

@@ -19,10 +19,12 @@ from airflow_provider.core.input.values import (
     shown,
 )
 from airflow_provider.errors import (
+    ApiError,
     InputError,
     NotFoundError,
     PermissionDeniedError,
     ProviderError,
+    clauses,
     with_article,
 )
 from airflow_provider.mapsindoors import DEFAULT_CONN_ID, api
@@ -356,12 +358,18 @@ class MapsIndoorsHook(ApiHook):
 
     def diagnose(self, error: ProviderError) -> str:
         """Return the problem of the connection as a sentence."""
-        if isinstance(error, NotFoundError) and not self.diagnose_address(error):
+        if not isinstance(error, ApiError) or self.diagnose_address(error):
+            return super().diagnose(error)
+        # The login could list its solutions before.
+        if error.status in _REFUSALS and "(read the solution)" in error.request:
+            said = clauses(error.message or str(error.status), "check the extra 'api_key'.")
+            return f"The login is valid, but the solution with this key is refused: {said}"
+        if isinstance(error, NotFoundError):
             if "connect/token" in error.request:
                 return (
                     "The host of the extra 'auth_url' responds, but is not a token service: check the extra."
                 )
-            if str(api.list_datasets().name) in error.request:
+            if "(list solutions)" in error.request:
                 return f"The host responds, but not like MapsIndoors' API: is it {self.spec.default_host}?"
             return "The host responds, but has no solution with this key: check the extra 'api_key'."
         return super().diagnose(error)
@@ -386,6 +394,10 @@ class MapsIndoorsHook(ApiHook):
     alist_client_secrets = twin(list_client_secrets)
     acreate_client_secret = twin(create_client_secret)
     adelete_client_secret = twin(delete_client_secret)
+
+
+_REFUSALS = frozenset({400, 401, 403})
+"""Statuses that a solution may have which the service does not know, beside 404."""
 
 
 def _conditions(

@@ -437,6 +437,27 @@ def test_a_missing_scope_is_diagnosed(connect: Connect) -> None:
     assert "needs the scope thing.read" in said
 
 
+@pytest.mark.parametrize("status", [400, 401])
+def test_a_space_that_is_not_there_is_told_from_wrong_credentials(
+    connect: Connect, service: IoTStudioService, status: int
+) -> None:
+    service.unknown_space_status = status
+    good, said = connect(extra={"space": "nowhere"}).test_connection()
+    assert not good
+    assert said.startswith("The credentials are valid, but requests to the space 'nowhere' are refused: ")
+    assert said.endswith("; check the extra 'space'.")
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_static_token_that_is_refused_is_not_called_valid(
+    connect: Connect, service: IoTStudioService, status: int
+) -> None:
+    service.refused_token_status = status
+    good, said = connect(login=None, password=None, extra={"access_token": "0123456789abc"}).test_connection()
+    assert not good
+    assert "valid" not in said
+
+
 def test_a_missing_policy_is_diagnosed(connect: Connect, service: IoTStudioService) -> None:
     service.client.policies = []
     good, said = connect().test_connection()

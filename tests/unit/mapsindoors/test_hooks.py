@@ -146,6 +146,17 @@ def test_a_host_without_the_api_is_no_wrong_key(connect: Connect, service: MapsI
     assert said.startswith("The host responds, but not like MapsIndoors' API")
 
 
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_wrong_key_is_told_from_a_wrong_login_whatever_its_status(
+    connect: Connect, service: MapsIndoorsService, status: int
+) -> None:
+    service.unknown_solution_status = status
+    good, said = connect(extra={"api_key": "0123456789"}).test_connection()
+    assert not good
+    assert said.startswith("The login is valid, but the solution with this key is refused: ")
+    assert said.endswith("; check the extra 'api_key'.")
+
+
 def test_a_wrong_login_host_has_its_message(connect: Connect, service: MapsIndoorsService) -> None:
     good, said = connect(extra={"auth_url": f"{service.base_url}/elsewhere"}).test_connection()
     assert not good
