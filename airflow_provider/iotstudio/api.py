@@ -371,7 +371,7 @@ def read_error(reply: Reply) -> tuple[str, str]:
     """Read code and message of an error; the message includes the details of each field."""
     code, message = read_usual_error(reply)
     if code == "invalid_scope":
-        return code, clauses(message, "see the connection's extra 'scopes'")
+        return code, f"{without_stop(message)}. See the connection's extra 'scopes'."
     try:
         details = reply.json()["error"]["details"]
         fields = clauses(*(f"{name}: {flat(text)}" for name, text in details.items()))
