@@ -238,8 +238,13 @@ def _from_wkt(text: str, depth: int = 0) -> Geometry:
     except (ValueError, RecursionError):
         raise UnreadableValueError(f"is no geometry: {shown_value(text)}") from None
     if kind == "MultiPoint":
-        coordinates = [point[0] if point and isinstance(point[0], list) else point for point in coordinates]
+        coordinates = [point[0] if _is_enclosed(point) else point for point in coordinates]
     return _checked(kind, coordinates, srid, measured=flags == "M")
+
+
+def _is_enclosed(point: Any) -> bool:
+    """Return whether a point of a MULTIPOINT has brackets of its own, as the standard has them."""
+    return isinstance(point, list) and point != [] and isinstance(point[0], list)
 
 
 def _top_level(text: str) -> list[str]:
