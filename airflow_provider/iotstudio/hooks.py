@@ -12,6 +12,7 @@ from airflow_provider.errors import (
     AmbiguousWriteError,
     ApiError,
     InputError,
+    NotFoundError,
     RequestRejectedError,
     TransportError,
 )
@@ -269,8 +270,8 @@ def may_be_stored(error: Exception | None, values: Mapping[str, Any]) -> bool:
     return refused and len(values) > 1
 
 
-def is_gone(hook: IoTStudioHook, thing_id: str, error: ApiError) -> bool:
-    """Return whether an error about a Thing, other than a 404, means that it is gone.
+def gone_error(hook: IoTStudioHook, thing_id: str, error: ApiError) -> NotFoundError | None:
+    """Return the error of a Thing that is gone, from a reply about it other than a 404; else None.
 
     The list of Things tells. Advice about scopes would mislead then.
 
@@ -282,7 +283,10 @@ def is_gone(hook: IoTStudioHook, thing_id: str, error: ApiError) -> bool:
     def is_listed() -> bool:
         return any(thing["uid"] == thing_id for thing in hook.list_things(params={"thingID[]": [thing_id]}))
 
-    return error.status in _MAYBE_GONE and not read_twice(is_listed)
+    if error.status not in _MAYBE_GONE or read_twice(is_listed):
+        return None
+    said = f"Thing {thing_id} is not in the list of Things"
+    return NotFoundError(error.status, error.code, said, request=error.request, body=error.body)
 
 
 def _checked_values(thing_id: str, values: object) -> dict[str, Any]:

@@ -79,11 +79,11 @@ def read_things(
         except NotFoundError as error:
             return ThingEvents(thing_id, [], error)
         except (PermissionDeniedError, RequestRejectedError) as error:
-            from airflow_provider.iotstudio.hooks import is_gone
+            from airflow_provider.iotstudio.hooks import gone_error
 
-            if not is_gone(hook, thing_id, error):
+            if (gone := gone_error(hook, thing_id, error)) is None:
                 raise
-            return ThingEvents(thing_id, [], error)
+            return ThingEvents(thing_id, [], gone)
         return _select(thing_id, read_events(thing_id, items), names, starts.get(thing_id, since))
 
     return map_concurrently(read, thing_ids, concurrency)

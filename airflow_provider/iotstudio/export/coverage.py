@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.input.problems import nearest
-from airflow_provider.errors import ApiError, NotFoundError, one_line, shorten
+from airflow_provider.errors import NotFoundError, one_line, shorten
 from airflow_provider.iotstudio.known_names import names_of
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Coverage:
         self._read: set[str | None] = set()
         self._lacking: set[str] = set()
         self._known: set[str] = set()
-        self._error: ApiError | None = None
+        self._error: NotFoundError | None = None
 
     def note_read(self, name: str | None) -> None:
         """Note that a history was read, with or without values.
@@ -47,7 +47,7 @@ class Coverage:
             self._with_rows.add(thing_id)
 
     def note_not_found(
-        self, thing_id: str, name: str | None, error: ApiError, thing: Mapping[str, Any] | None
+        self, thing_id: str, name: str | None, error: NotFoundError, thing: Mapping[str, Any] | None
     ) -> None:
         """Note that a history is not there.
 

@@ -13,7 +13,6 @@ from airflow_provider.core.http.circles import Circle
 from airflow_provider.core.input.conditions import list_problems, raise_problems
 from airflow_provider.core.input.scalars import Scalar, read_scalars
 from airflow_provider.errors import (
-    ApiError,
     InputError,
     NotFoundError,
     PermissionDeniedError,
@@ -222,7 +221,7 @@ class _HistoryMissingError(Exception):
     :param thing: the Thing's description; None when it is gone, or was not read.
     """
 
-    def __init__(self, error: ApiError, thing: dict[str, Any] | None) -> None:
+    def __init__(self, error: NotFoundError, thing: dict[str, Any] | None) -> None:
         super().__init__(error, thing)
         self.error = error
         self.thing = thing
@@ -335,10 +334,10 @@ class _HistoryReader:
             if thing is not None and name not in names_of(thing):
                 raise _HistoryMissingError(error, thing) from None
         except (PermissionDeniedError, RequestRejectedError) as error:
-            from airflow_provider.iotstudio.hooks import is_gone
+            from airflow_provider.iotstudio.hooks import gone_error
 
-            if is_gone(self._hook, thing_id, error):
-                raise _HistoryMissingError(error, None) from None
+            if gone := gone_error(self._hook, thing_id, error):
+                raise _HistoryMissingError(gone, None) from None
             raise
         try:
             return read_twice(read)

@@ -265,8 +265,10 @@ def test_a_thing_that_is_gone_ends_no_export_whatever_the_service_answers(
     service.unknown_thing_status = status
     result = history(tmp_path / "x.jsonl", thing_ids=[UNKNOWN, THING], **arguments)
     assert (result["rows"], result["missing_things"]) == (72 if arguments else 144, 1)
-    with pytest.raises(NotFoundError, match="none of the histories exists"):
+    with pytest.raises(NotFoundError, match="none of the histories exists") as caught:
         history(tmp_path / "x.jsonl", thing_ids=[UNKNOWN], **arguments)
+    assert f"Thing {UNKNOWN} is not in the list of Things" in str(caught.value)
+    assert "scope" not in str(caught.value)
 
 
 @pytest.mark.parametrize("arguments", [{}, {"properties": ["temperature"]}])
