@@ -12,7 +12,7 @@ from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http.auth import Credential, MintedToken
 from airflow_provider.core.http.twins import blocking, blocking_iterator, threaded_twin, twin, twin_iterator
 from airflow_provider.core.input.conditions import raise_problems, text_condition
-from airflow_provider.errors import InputError, NotFoundError, ProviderError
+from airflow_provider.errors import InputError, NotFoundError, ProviderError, one_line
 from airflow_provider.leanix import DEFAULT_CONN_ID, api
 from airflow_provider.leanix.api import DIRECTIONS, KEY_FIELDS, MODES, lower
 from airflow_provider.leanix.arguments import group_problems
@@ -49,6 +49,8 @@ class LeanIXHook(ApiHook):
     """Maximum bytes of content sent to the API itself; a larger LDIF is uploaded to the service's storage."""
 
     asset = staticmethod(leanix_asset)
+
+    _has_warned = False
 
     def __init__(self, leanix_conn_id: str = default_conn_name) -> None:
         super().__init__(leanix_conn_id)
@@ -337,12 +339,22 @@ class LeanIXHook(ApiHook):
     async def check_workspace(self, workspace_id: str | None) -> None:
         """Raise when the API token belongs to another workspace.
 
+        Where neither the token nor the connection names its workspace, a warning says so.
+
         :param workspace_id: id of the expected workspace; None is not compared.
         :raises InputError: when the token names another workspace.
         """
         if not workspace_id:
             return
         found = api.workspace_id_of(await self._claims()) or self.settings.extras["workspace_id"]
+        if not found and not self._has_warned:
+            self._has_warned = True
+            self.log.warning(
+                "lxWorkspace %s cannot be compared: the API token of connection '%s' does not name its"
+                " workspace; set the extra 'workspace_id'",
+                one_line(str(workspace_id)),
+                self.conn_id,
+            )
         if found and found.lower() != str(workspace_id).lower():
             raise InputError(
                 f"header field 'lxWorkspace' is {workspace_id}, but the API token of connection"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -427,6 +428,19 @@ def test_unknown_configuration_and_wrong_workspace_are_refused(leanix: Any, task
     with pytest.raises(InputError, match=f"lxWorkspace.*is for workspace {WORKSPACE_ID}"):
         task.run(run_operator(**OUTBOUND, lx_workspace="another"))
     assert leanix.runs == []
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_workspace_that_cannot_be_compared_is_a_warning(
+    leanix: Any, task: TaskRunner, capsys: pytest.CaptureFixture[str], monkeypatch: Any, known: bool
+) -> None:
+    connection = json.loads(os.environ["AIRFLOW_CONN_LEANIX_DEFAULT"])
+    connection["extra"] = {"workspace_id": WORKSPACE_ID if known else ""}
+    monkeypatch.setenv("AIRFLOW_CONN_LEANIX_DEFAULT", json.dumps(connection))
+    leanix.token_claims = False
+    forget_tokens()
+    task.run(run_operator(**OUTBOUND, lx_workspace=WORKSPACE_ID))
+    assert capsys.readouterr().out.count("cannot be compared: the API token") == (not known)
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 422])
