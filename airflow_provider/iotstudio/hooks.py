@@ -19,7 +19,7 @@ from airflow_provider.errors import (
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.conditions import selects_nothing
 from airflow_provider.iotstudio.hooks_admin import SpaceAdminHook
-from airflow_provider.iotstudio.hooks_base import next_cursor, read_twice
+from airflow_provider.iotstudio.hooks_base import aread_twice, next_cursor, read_twice
 
 MAY_BE_STORED = (
     "the service may have stored the other values of the refused write, which its docs leave open: read the"
@@ -150,7 +150,7 @@ class IoTStudioHook(SpaceAdminHook):
             pause = min(limits.cap, limits.base * 2.0**attempts)
             attempts, waited = attempts + 1, waited + pause
             await wait(pause)
-            if contains_values(await self.aget_properties(thing_id), values):
+            if contains_values(await aread_twice(lambda: self.aget_properties(thing_id)), values):
                 self.log.info("%s: no response (%s), but the values are stored", call.name, reason)
                 return dict(values)
             self.log.warning("%s: no response (%s), and %s stored", call.name, reason, missing)

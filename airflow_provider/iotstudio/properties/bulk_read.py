@@ -26,11 +26,9 @@ Values = dict[str, Mapping[str, Any]]
 class ReadNotes:
     """Notes of a read about Things, beside their values.
 
-    :param existed: the Things existed a moment ago, so that a single 404 is not believed.
     :param declared: gets the declared properties of each Thing whose description was read, by its id.
     """
 
-    existed: bool = False
     declared: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -49,9 +47,7 @@ def read_values(hook: IoTStudioHook, thing_ids: Sequence[str], notes: ReadNotes 
     if len(wanted) == 1:
         one = wanted[0]
         try:
-            if notes.existed:
-                return {one: read_twice(lambda: hook.get_properties(one))}
-            return {one: hook.get_properties(one)}
+            return {one: read_twice(lambda: hook.get_properties(one))}
         except NotFoundError:
             return {}
     return _BulkReader(hook, wanted, notes).values()
@@ -106,14 +102,14 @@ class _BulkReader:
         try:
             # The list is lazy: this reads one page.
             self._take(islice(self._list, PAGE_SIZE))
-        except RequestRejectedError:
-            # The service does not support this order: read by ids.
+        except (RequestRejectedError, NotFoundError):
+            # The service does not support this order, or it is a single 404: read by ids.
             self._requests_left = 0
         self._last_page = before - len(self._left)
 
     def _read_block(self, block: Sequence[str]) -> None:
         try:
-            self._take(self._hook.list_things(params={"thingID[]": block}))
+            read_twice(lambda: self._take(self._hook.list_things(params={"thingID[]": block})))
         except (RequestRejectedError, TransportError) as error:
             if len(block) > IDS_PER_REQUEST:
                 # The URL was too long. Shorter URLs take more requests, so a page may be cheaper.

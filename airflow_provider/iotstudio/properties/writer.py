@@ -151,7 +151,7 @@ class PropertyWriter:
         result.differences += self._log_all(differences)
 
     def _differences(self, done: Sequence[Write]) -> list[str]:
-        notes = ReadNotes(existed=True)
+        notes = ReadNotes()
         current = read_values(self.hook, [write.thing_id for write in done], notes)
         self._names.check(done, notes.declared, current)
         differences = []

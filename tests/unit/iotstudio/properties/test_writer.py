@@ -58,6 +58,40 @@ def more_things(service: IoTStudioService, count: int) -> list[str]:
     return uids
 
 
+# -- a single 404 is not believed ------------------------------------------------------------------
+
+
+def test_a_retry_writes_nothing_twice_because_of_a_single_404(
+    service: IoTStudioService, sandbox: Sandbox
+) -> None:
+    write(thing_id=THING, properties={"setpoint": 20.5})
+    sandbox.faults.add("stray_404", path="/properties$", method="GET")
+    assert write(2, thing_id=THING, properties={"setpoint": 20.5})["skipped"] == 1
+    assert sandbox.counters.requests[PUT] == 1
+
+
+def test_a_single_404_after_a_lost_response_is_no_failure(
+    service: IoTStudioService, sandbox: Sandbox
+) -> None:
+    sandbox.faults.add("reset_after", path="/properties$", method="PUT")
+    sandbox.faults.add("stray_404", path="/properties$", method="GET")
+    assert write(thing_id=THING, properties={"setpoint": 20.5})["verified"] == 1
+    assert sandbox.counters.requests[PUT] == 1
+
+
+@pytest.mark.parametrize("only_changed", [False, True])
+def test_a_single_404_of_the_list_ends_no_write(
+    service: IoTStudioService, sandbox: Sandbox, only_changed: bool
+) -> None:
+    uids = sensors(service)
+    sandbox.faults.add("stray_404", path="/things$", method="GET")
+    counts = write(writes=rows_for(uids, setpoint=20.5), only_changed=only_changed)
+    assert counts["verified"] == len(uids)
+    more = more_things(service, 800)
+    sandbox.faults.add("stray_404", path="/things$", method="GET")
+    assert write(writes=rows_for(more, x=1), only_changed=only_changed)["verified"] == len(more)
+
+
 # -- one Thing ----------------------------------------------------------------------------------------
 
 
