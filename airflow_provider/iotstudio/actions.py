@@ -122,7 +122,7 @@ def _earlier_requests(
 ) -> list[str]:
     """Return the ids of requests that do not belong to this task."""
     try:
-        entries = list(hook.list_actions(request.thing_id, request.action))
+        entries = _requests(hook, request)
     except NotFoundError as error:
         error.message += _unknown_action(hook, request)
         raise
@@ -134,6 +134,13 @@ def _earlier_requests(
         for entry in entries
         if classifier.is_failure(str(entry.get("status"))) or _requested_at(entry) < since
     ]
+
+
+def _requests(hook: IoTStudioHook, request: ActionRequest) -> list[dict[str, Any]]:
+    """Return all requests of an action; a single 404 is not believed."""
+    from airflow_provider.iotstudio.hooks_base import read_twice
+
+    return read_twice(lambda: list(hook.list_actions(request.thing_id, request.action)))
 
 
 def _unknown_action(hook: IoTStudioHook, request: ActionRequest) -> str:
@@ -161,7 +168,7 @@ def _find_request(hook: IoTStudioHook, request: ActionRequest, known: frozenset[
     """Return the id of the earliest request with the same input that is not known; empty when none is."""
     from airflow_provider.iotstudio.equality import same_value
 
-    entries = list(hook.list_actions(request.thing_id, request.action))
+    entries = _requests(hook, request)
     new = [
         entry["id"]
         for entry in entries

@@ -130,6 +130,18 @@ def test_a_retry_after_the_action_was_done_requests_it_not_again(service: IoTStu
     assert len(requested(service)) == 2
 
 
+@pytest.mark.usefixtures("wait_on_the_sandbox")
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_single_404_of_the_requests_ends_no_action(
+    service: IoTStudioService, sandbox: Sandbox, lost: bool
+) -> None:
+    sandbox.faults.add("stray_404", path="/actions/updateFirmware$", method="GET", after=int(lost))
+    if lost:
+        sandbox.faults.add("reset_after", path="/actions/updateFirmware$", method="POST")
+    assert operator().execute(context(FakeStateStore()))["status"] == "completed"
+    assert len(requested(service)) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
