@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import zlib
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,6 +18,7 @@ from airflow_provider.core.files.csv_reader import JoinedFile, detect_encoding, 
 from airflow_provider.core.files.storage import storage_path
 from airflow_provider.core.input.conditions import refuse_data_frame, refuse_rendered_list
 from airflow_provider.core.input.crs import named_crs_problem
+from airflow_provider.core.input.values import shown
 from airflow_provider.core.redaction import shown_path
 from airflow_provider.errors import (
     InputError,
@@ -251,20 +253,27 @@ def _json_lines(file: IO[bytes], subject: str, options: _Options) -> Iterator[tu
         if not line.strip():
             continue
         try:
-            yield number, decode(line.decode(codec).encode() if recode else line)
+            text = line.decode(codec).encode() if recode else line
+            value = decode(text)
         except UnicodeDecodeError:
             raise InputError(f"line {number} is not {codec}; pass its encoding", subject) from None
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise InputError(f"line {number} is not JSON: {error}", subject) from None
+        if key := _doubled_key(text, value):
+            raise InputError(f"line {number} has the key {shown(key)} twice", subject)
+        yield number, value
 
 
 def _json(file: IO[bytes], subject: str, options: _Options) -> Iterator[tuple[int, Any]]:
     try:
-        value = (options.decode or msgspec.json.decode)(_text(file, options.encoding, subject))
+        text = _text(file, options.encoding, subject)
+        value = (options.decode or msgspec.json.decode)(text)
     except (UnicodeDecodeError, InputError):
         raise
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise InputError(f"is not JSON: {error}", subject) from None
+    if key := _doubled_key(text, value):
+        raise InputError(f"has the key {shown(key)} twice in one object", subject)
     if isinstance(value, dict) and isinstance(value.get("features"), list):
         if options.geo and (wrong := named_crs_problem(value.get("crs"))):
             raise InputError(wrong, subject)
@@ -274,6 +283,57 @@ def _json(file: IO[bytes], subject: str, options: _Options) -> Iterator[tuple[in
     if not isinstance(value, list):
         raise InputError("must be a JSON list, or a GeoJSON feature collection", subject)
     yield from enumerate(value, start=1)
+
+
+def _doubled_key(text: bytes, value: Any) -> str:
+    """Return a key that an object of JSON has twice, of which decoders keep the last; empty without one.
+
+    :param text: the JSON.
+    :param value: what was decoded of it.
+    """
+
+    def refuse(pairs: list[tuple[str, Any]]) -> None:
+        names = [name for name, _ in pairs]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise _DoubledKeyError(twice)
+
+    try:
+        # Most rows have no text with such characters, so that the first comparison is enough.
+        if text.count(b'":') > (count := _decoded_keys(value)) and _written_keys(text) > count:
+            json.loads(text, object_pairs_hook=refuse)
+    except _DoubledKeyError as error:
+        return str(error)
+    except (ValueError, RecursionError):
+        pass
+    return ""
+
+
+class _DoubledKeyError(Exception):
+    pass
+
+
+def _written_keys(text: bytes) -> int:
+    """Return the number of keys in JSON, without those in its texts, whose quotes are escaped."""
+    return text.count(b'":') - text.count(b'\\":')
+
+
+def _decoded_keys(value: Any) -> int:
+    """Return the number of keys of all objects; lists of numbers, such as coordinates, are not entered."""
+    kind = type(value)
+    if kind is dict:
+        count = len(value)
+        for one in value.values():
+            if type(one) in _WITH_KEYS:
+                count += _decoded_keys(one)
+        return count
+    if kind is msgspec.Raw:
+        return _written_keys(bytes(value))
+    if kind is list and value and type(value[0]) is not list and type(value[0]) in _WITH_KEYS:
+        return sum(map(_decoded_keys, value))
+    return 0
+
+
+_WITH_KEYS = frozenset({dict, list, msgspec.Raw})
 
 
 PAGE_MEMBERS = ("numberMatched", "totalFeatures", "exceededTransferLimit", "properties", "links")

@@ -239,7 +239,7 @@ def _decode_document(data: bytes) -> Any:
         found = _OBJECT.decode(data)
         if "features" in found:
             others = {name: _ANY.decode(found[name]) for name in ("crs", *PAGE_MEMBERS) if name in found}
-            return {**others, "features": _LIST.decode(found["features"])}
+            return {**found, **others, "features": _LIST.decode(found["features"])}
     except msgspec.ValidationError:
         pass
     return _ANY.decode(data)

@@ -89,6 +89,45 @@ def test_an_error_names_the_line_or_row(name: str, content: bytes, says: str, tm
         list(read_rows(str(tmp_path / name)))
 
 
+TWICE = {
+    "a field": '{"id": 1, "id": 2}',
+    "a member": '{"id": 1, "properties": {"a": 1, "b": {}, "a": 2}}',
+    "in a list": '{"id": 1, "details": [{"key": "a"}, {"key": "b", "key": "c"}]}',
+    "compact": '{"id":1,"n\u00e9":1,"n\\u00e9":2}',
+    "beside a text": '{"id": 1, "text": "{\\"id\\": 1}", "id": 2}',
+}
+ONCE = [
+    '{"id": 1, "text": "{\\"id\\": 1, \\"id\\": 2}", "other": "\\\\"}',
+    '{"id": 1, "list": [1, {"a": 1}, {"a": 2}], "a\\"": {"a": 1}, "b": [[{"a": 1}]], "": "a\\":"}',
+]
+
+
+@pytest.mark.parametrize("text", TWICE.values(), ids=TWICE)
+def test_a_key_that_is_there_twice_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text(f'{{"id": 0}}\n{text}\n')
+    (tmp_path / "x.json").write_text(f'[{{"id": 0}}, {text}]')
+    key = {"a member": "a", "in a list": "key", "compact": "né"}.get(
+        next(k for k in TWICE if TWICE[k] == text), "id"
+    )
+    with pytest.raises(InputError, match=f"x.jsonl': line 2 has the key '{key}' twice"):
+        list(read_rows(str(tmp_path / "x.jsonl")))
+    with pytest.raises(InputError, match=f"x.json': has the key '{key}' twice in one object"):
+        list(read_rows(str(tmp_path / "x.json")))
+
+
+def test_the_depth_of_json_is_no_limit_for_its_keys(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text('{"a": ' + 800 * '{"a": [' + "1" + 800 * "]}" + "}")
+    assert len(list(read_rows(str(tmp_path / "x.jsonl")))) == 1
+
+
+@pytest.mark.parametrize("text", ONCE)
+def test_a_key_in_a_text_or_in_another_object_is_there_once(text: str, tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text(text)
+    (tmp_path / "x.json").write_text(f"[{text}]")
+    for name in ("x.jsonl", "x.json"):
+        assert list(read_rows(str(tmp_path / name))) == [(1, json.loads(text))]
+
+
 PAGES: dict[str, dict[str, Any]] = {
     "matched": {"numberMatched": 250, "numberReturned": 2},
     "total": {"totalFeatures": 250},

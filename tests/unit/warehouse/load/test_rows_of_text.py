@@ -127,3 +127,28 @@ def test_a_field_that_a_row_lacks_is_null_in_a_new_row(store, load, tmp_path, mo
     store.query("CREATE TABLE t (i int PRIMARY KEY, f text)")
     load(lines(tmp_path / "a.jsonl", [{"i": 1}, {"i": 2, "f": "x"}]), mode=mode)
     assert store.query("SELECT * FROM t ORDER BY i") == [(1, None), (2, "x")]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        (
+            "a.jsonl",
+            '{"a": 1, "doc": {"x": 1}}\n{"a": 1, "doc": {"x": 1}, "a": 2}\n',
+            "line 2 has the key 'a'",
+        ),
+        ("a.json", '[{"a": 1, "doc": {"x": 1}, "a": 2}]', "has the key 'a' twice"),
+        (
+            "a.geojson",
+            '{"type": "FeatureCollection", "features": [{"type": "Feature", "id": 1, "id": 2,'
+            ' "properties": {"a": 1}, "geometry": {"type": "Point", "coordinates": [1, 2]}}]}',
+            "has the key 'id' twice",
+        ),
+    ],
+)
+def test_a_key_that_is_there_twice_is_refused(database, load, tmp_path, name, text, said):
+    database.query("CREATE TABLE t (a int, doc jsonb, place geometry)")
+    database.query("ALTER TABLE t OWNER TO loader")
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=said):
+        load(tmp_path / name)
