@@ -23,6 +23,7 @@ from airflow_provider.core.http.retry import RetryLimits
 from airflow_provider.core.http.twins import aside, blocking, complete_twins, is_blocking, twin
 from airflow_provider.errors import (
     AuthenticationError,
+    InputError,
     NotFoundError,
     PermissionDeniedError,
     ProviderError,
@@ -306,10 +307,12 @@ class ApiHook(BaseHook):
             hook.retry_limits = RetryLimits(attempts=2, cap=2.0, total=10.0)
             try:
                 return True, await hook.aprobe()
+            except InputError as error:  # The connection itself may be wrong.
+                return False, " ".join(str(error).split())
             except ProviderError as error:
                 return False, await hook.adiagnose(error)
 
-    atest_connection = twin(test_connection)
+    atest_connection = twin(test_connection, loads=False)
 
     @blocking
     async def diagnose(self, error: ProviderError) -> str:

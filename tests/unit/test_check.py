@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -106,6 +107,31 @@ def test_a_hook_that_is_derived_from_a_services_may_have_a_type_of_its_own(
     connection = json.loads(sandbox.connections["leanix_default"])
     monkeypatch.setenv("AIRFLOW_CONN_OURS", json.dumps({**connection, "conn_type": "our_leanix"}))
     assert OurHook("ours").test_connection()[0]
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"conn_type": "postgres"},
+        {"password": None, "extra": {}},
+        {"extra": {"no": 1}},
+        {"host": "http://a.b"},
+    ],
+)
+def test_a_wrong_connection_has_the_same_sentence_in_an_event_loop(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, kind: str, wrong: dict[str, object]
+) -> None:
+    connection = json.loads(sandbox.connections[f"{kind}_default"])
+    monkeypatch.setenv("AIRFLOW_CONN_WRONG", json.dumps({**connection, **wrong}))
+    expected = hook_class(kind)("wrong").test_connection()
+
+    async def ask() -> tuple[bool, str]:
+        async with hook_class(kind)("wrong") as hook:
+            return await hook.atest_connection()
+
+    assert asyncio.run(ask()) == expected
+    assert not expected[0]
 
 
 def test_a_connection_that_cannot_be_read_is_not_only_missing(

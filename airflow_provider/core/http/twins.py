@@ -118,16 +118,19 @@ async def _close(items: AsyncGenerator[Any, None]) -> None:
 # -- the method of event loops --------------------------------------------------------------------
 
 
-def twin(method: Callable[Concatenate[H, P], T]) -> Callable[Concatenate[H, P], Coroutine[Any, Any, T]]:
+def twin(
+    method: Callable[Concatenate[H, P], T], *, loads: bool = True
+) -> Callable[Concatenate[H, P], Coroutine[Any, Any, T]]:
     """Return the twin of a method for event loops, which reads the connection first.
 
     :param method: a method decorated with :func:`blocking`.
+    :param loads: whether the method needs the connection; one that tests it takes a wrong one, too.
     """
     body = _body(method)
 
     @wraps(method)
     async def awaited(hook: H, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        if not is_blocking():
+        if loads and not is_blocking():
             await hook.aload()
         return cast("T", await body(hook, *args, **kwargs))
 
