@@ -194,6 +194,7 @@ def complete_twins(hook: type) -> None:
             made = twin_iterator(method) if is_iterator else threaded_twin(method)
         else:
             made = twin_iterator(method) if is_iterator else twin(method)
+        made.__qualname__ = f"{hook.__qualname__}.{made.__name__}"
         setattr(hook, f"a{name}", made)
 
 
