@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import zlib
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -259,7 +260,7 @@ def _json_lines(file: IO[bytes], subject: str, options: _Options) -> Iterator[tu
             raise InputError(f"line {number} is not {codec}; pass its encoding", subject) from None
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise InputError(f"line {number} is not JSON: {error}", subject) from None
-        if key := _doubled_key(text, value):
+        if (key := _doubled_key(text, value)) is not None:
             raise InputError(f"line {number} has the key {shown(key)} twice", subject)
         yield number, value
 
@@ -272,7 +273,7 @@ def _json(file: IO[bytes], subject: str, options: _Options) -> Iterator[tuple[in
         raise
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise InputError(f"is not JSON: {error}", subject) from None
-    if key := _doubled_key(text, value):
+    if (key := _doubled_key(text, value)) is not None:
         raise InputError(f"has the key {shown(key)} twice in one object", subject)
     if isinstance(value, dict) and isinstance(value.get("features"), list):
         if options.geo and (wrong := named_crs_problem(value.get("crs"))):
@@ -285,39 +286,47 @@ def _json(file: IO[bytes], subject: str, options: _Options) -> Iterator[tuple[in
     yield from enumerate(value, start=1)
 
 
-def _doubled_key(text: bytes, value: Any) -> str:
-    """Return a key that an object of JSON has twice, of which decoders keep the last; empty without one.
+def _doubled_key(text: bytes, value: Any) -> str | None:
+    """Return a key that an object of JSON has twice, of which decoders keep the last; None without one.
 
     :param text: the JSON.
     :param value: what was decoded of it.
     """
-
-    def refuse(pairs: list[tuple[str, Any]]) -> None:
-        names = [name for name, _ in pairs]
-        if twice := next((name for name in names if names.count(name) > 1), None):
-            raise _DoubledKeyError(twice)
-
-    written = text.count(b'":')
+    written = _written_keys(text)
     if type(value) is dict and written <= len(value):
-        return ""  # A flat row, as most are.
+        return None  # A flat row, as most are.
     try:
-        # Few rows have a text with such characters.
-        if written > (count := _decoded_keys(value)) and _written_keys(text) > count:
-            json.loads(text, object_pairs_hook=refuse)
+        if written > _decoded_keys(value):
+            json.loads(text, object_pairs_hook=_refuse_doubled)
     except _DoubledKeyError as error:
         return str(error)
     except (ValueError, RecursionError):
         pass
-    return ""
+    return None
 
 
 class _DoubledKeyError(Exception):
     pass
 
 
+def _refuse_doubled(pairs: list[tuple[str, Any]]) -> None:
+    names = [name for name, _ in pairs]
+    if len({*names}) < len(names):
+        raise _DoubledKeyError(next(name for name in names if names.count(name) > 1))
+
+
+_KEY_END = re.compile(rb'(?<!\\)(?:\\\\)*"\s*:')
+"""End of a key: no quote within a text, which has an odd number of backslashes before it."""
+
+
+_BLANKS = b" \t\r\n"
+
+
 def _written_keys(text: bytes) -> int:
-    """Return the number of keys in JSON, without those in its texts, whose quotes are escaped."""
-    return text.count(b'":') - text.count(b'\\":')
+    """Return the number of keys in JSON, and of texts that begin with a colon."""
+    if b"\\" in text:
+        return len(_KEY_END.findall(text))
+    return text.translate(None, _BLANKS).count(b'":')
 
 
 def _decoded_keys(value: Any) -> int:

@@ -6,8 +6,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from airflow_provider.core.files import reader
 from airflow_provider.core.files.reader import read_open_file, read_rows
 from airflow_provider.errors import InputError
 
@@ -95,6 +99,7 @@ TWICE = {
     "in a list": '{"id": 1, "details": [{"key": "a"}, {"key": "b", "key": "c"}]}',
     "compact": '{"id":1,"n\u00e9":1,"n\\u00e9":2}',
     "beside a text": '{"id": 1, "text": "{\\"id\\": 1}", "id": 2}',
+    "spaced": '{"id" : 1, "n"  :2,"id"\t:1}',
 }
 ONCE = [
     '{"id": 1, "text": "{\\"id\\": 1, \\"id\\": 2}", "other": "\\\\"}',
@@ -113,6 +118,35 @@ def test_a_key_that_is_there_twice_is_refused(text: str, tmp_path: Path) -> None
         list(read_rows(str(tmp_path / "x.jsonl")))
     with pytest.raises(InputError, match=f"x.json': has the key '{key}' twice in one object"):
         list(read_rows(str(tmp_path / "x.json")))
+
+
+KEYS = st.sampled_from(["a", "b", "", ":", '"', "\\", 'a":', 'a\\":', " ", "é"])
+TREES = st.recursive(
+    st.sampled_from([1, ":", 'x":', "\\", '{"a":1}']),
+    lambda inner: st.lists(inner, max_size=3) | st.lists(st.tuples(KEYS, inner), max_size=3).map(tuple),
+    max_leaves=8,
+)
+
+
+@given(tree=TREES, colon=st.sampled_from([":", ": ", " :", "\t: ", "  :"]), ascii_only=st.booleans())
+def test_a_key_is_there_twice_exactly_where_an_object_has_it_twice(
+    tree: Any, colon: str, ascii_only: bool
+) -> None:
+    doubled = []
+
+    def dump(value: Any) -> str:
+        if isinstance(value, tuple):
+            names = [name for name, _ in value]
+            doubled.extend(name for name in names if names.count(name) > 1)
+            members = [f"{dump(name)}{colon}{dump(one)}" for name, one in value]
+            return f"{{{','.join(members)}}}"
+        if isinstance(value, list):
+            return f"[{','.join(map(dump, value))}]"
+        return json.dumps(value, ensure_ascii=ascii_only)
+
+    text = dump((("row", tree),)).encode()
+    found = reader._doubled_key(text, msgspec.json.decode(text))
+    assert (found in doubled) if doubled else found is None
 
 
 def test_the_depth_of_json_is_no_limit_for_its_keys(tmp_path: Path) -> None:
