@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -407,14 +408,18 @@ def test_an_unknown_status_is_logged_when_first_seen(
 
 
 async def test_an_unknown_status_is_logged_in_the_triggerer(
-    service: IoTStudioService, capsys: pytest.CaptureFixture[str]
+    service: IoTStudioService, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
     service.device_seconds = None
     with pytest.raises(TaskDeferred) as deferred:
-        operator(deferrable=True, timeout=0.3, poll_interval=0.02).execute(context(FakeStateStore()))
+        operator(deferrable=True, timeout=600, poll_interval=0.02).execute(context(FakeStateStore()))
     requested(service)[0].status = "canceled"
-    (event,) = [event.payload async for event in deferred.value.trigger.run()]
-    assert event["status"] == "timeout"
+    trigger, before = deferred.value.trigger, sandbox.counters.total("")
+    running = asyncio.ensure_future(anext(aiter(trigger.run())))
+    while sandbox.counters.total("") < before + 5:
+        await asyncio.sleep(0.01)
+    trigger.deadline = 0.0
+    assert (await running).payload["status"] == "timeout"
     assert capsys.readouterr().out.count("did you mean 'cancelled'") == 1
 
 
