@@ -7,7 +7,6 @@ from urllib.parse import urlencode, urlsplit
 
 from airflow.sdk import BaseOperatorLink
 
-from airflow_provider.core.files.storage import absolute
 from airflow_provider.core.pages.page import PLAN, REPORT
 
 if TYPE_CHECKING:
@@ -83,6 +82,8 @@ def record_page(
     :param path: path or URL of the page.
     :param fingerprint: what the page begins with, see :func:`airflow_provider.core.pages.page.page_prefix`.
     """
+    from airflow_provider.core.files.storage import absolute
+
     # The API server reads it, whose working folder may be another one.
     location = f"{absolute(path)}#{fingerprint}"
     setattr(operator, page_key(kind), location)
