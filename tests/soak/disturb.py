@@ -97,22 +97,20 @@ class Disturber:
         if one.kind == "limit of requests":
             return self._limit(about)
         if one.kind == "restart of the services":
-            return self._send("POST", "/restart", json={"seconds": about["seconds"]})
+            return self._send("POST", "/restart", json={"seconds": about["seconds"]}).is_success
         if one.kind.endswith("of a task"):
             return self._task(one)
         return self._kill(part) if what == "kill" else self._pause(part, about["seconds"])
 
     def _fault(self, about: Mapping[str, Any]) -> bool:
-        return self._send("POST", "/faults", json=dict(about))
+        return self._send("POST", "/faults", json=dict(about)).is_success
 
     def _limit(self, about: Mapping[str, Any]) -> bool:
         name = f"{about['service']}.requests_per_second"
-        with self._lock(SANDBOX):
-            known = self._control.get("/switches").json()
-        self._switches.setdefault(name, _value(known, name))
+        self._switches.setdefault(name, _value(self._send("GET", "/switches").json(), name))
         self._send("PATCH", "/switches", json={name: about["rate"]})
         self._stop.wait(about["seconds"])
-        return self._send("PATCH", "/switches", json={name: self._switches[name]})
+        return self._send("PATCH", "/switches", json={name: self._switches[name]}).is_success
 
     def _kill(self, part: str) -> bool:
         with self._lock(part):
@@ -149,13 +147,13 @@ class Disturber:
             return True
         return False
 
-    def _send(self, method: str, path: str, **more: Any) -> bool:
-        """Send a control request, as often as it takes."""
+    def _send(self, method: str, path: str, **more: Any) -> httpx.Response:
+        """Send a control request, as often as it takes: the services may be away."""
         deadline = time.monotonic() + 120
         while True:
             try:
                 with self._lock(SANDBOX):
-                    return self._control.request(method, path, **more).raise_for_status().is_success
+                    return self._control.request(method, path, **more).raise_for_status()
             except httpx.TransportError:
                 if time.monotonic() > deadline:
                     raise

@@ -180,7 +180,10 @@ def test_a_refused_change_ends_the_soak_at_once(outsider: Outsider) -> None:
         outsider.heat(next(iter(outsider.things("Meters"))), 1)
 
 
-def test_a_limit_is_lowered_for_a_while_and_put_back(sandbox: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("away", [0.0, 1.0])
+def test_a_limit_is_lowered_for_a_while_and_put_back(sandbox: Any, tmp_path: Path, away: float) -> None:
+    if away:
+        sandbox.restart(away)
     parts = Parts(tmp_path, "", print)
     parts.sandbox_url, parts.started = sandbox.url, {"sandbox": None}  # type: ignore[dict-item]
     about = {"service": "mapsindoors", "rate": 0.1, "seconds": 0.05}
