@@ -16,7 +16,7 @@ from airflow_provider.core.http.retry import RetryLimits
 from airflow_provider.errors import ProviderError
 from tests.fuzz.mutations import damage
 from tests.fuzz.replies import without_waits
-from tests.fuzz.target import SECRET, TOKEN, FaultError, Target
+from tests.fuzz.target import TOKEN, FaultError, Target
 from tests.support.hostile_host import HostileHost, response
 
 LIMITS = RetryLimits(attempts=2, base=0.001, cap=0.01, total=20.0, longest_delay=0.01)
@@ -49,7 +49,7 @@ LINES = (
     b"Retry-After: " + b"9" * 400,
     b"Retry-After: Mon, 30 Feb 2026 25:61:61 GMT",
     b"Set-Cookie: a=" + b"b" * 3000,
-    b"X: " + SECRET.encode(),
+    b"X: " + TOKEN.encode(),
     b": no name",
     b" folded",
     b"no colon",

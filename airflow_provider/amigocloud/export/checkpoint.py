@@ -11,7 +11,7 @@ import gzip
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import Raw
@@ -51,7 +51,8 @@ ResumePoint = str | bool | int | float
 class SavedPages(msgspec.Struct):
     """Description of all saved parts together, as stored.
 
-    :param request: fingerprint of the export's request; parts of another request are not used.
+    :param request: fingerprint of the export's request; parts of another request are not used. It names their
+        folder, so it is nothing but a fingerprint.
     :param state: hash of the snapshot that the rows belong to.
     :param count: rows of the snapshot, as the service counted them.
     :param limit: maximum rows per reply of the service.
@@ -65,7 +66,7 @@ class SavedPages(msgspec.Struct):
     :param checksum: CRC-32 of the content of all parts that are not compressed.
     """
 
-    request: str
+    request: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{1,64}$")]
     state: str
     count: int | None
     limit: int | None

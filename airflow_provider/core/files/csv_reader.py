@@ -34,6 +34,7 @@ _WEB_PAGE = re.compile(r"\s*<(?:!doctype|html|\?xml)\b", re.IGNORECASE)
 _BEGINNING = 200
 """Characters of a file that tell a web page."""
 
+_NO_DELIMITERS = '"\r\n'
 _SAMPLE_BYTES = 64 * 1024
 _SAMPLE_ROWS = 100
 """Rows that must have equally many fields for a delimiter to be believed."""
@@ -183,8 +184,11 @@ def _open(text: IO[str], subject: str, delimiter: str | None, sample: str) -> tu
         text.readline()
         sample = sample.partition("\n")[2]
     delimiter = delimiter or said or detect_delimiter(sample.lstrip("\ufeff"), subject)
-    if len(delimiter) != 1:
-        raise InputError(f"csv_delimiter must be one character, not {delimiter!r}", subject)
+    if len(delimiter) != 1 or delimiter in _NO_DELIMITERS:
+        where = (
+            "csv_delimiter" if delimiter != said else f"its first line, {first}, names the delimiter, which"
+        )
+        raise InputError(f"{where} must be one character such as ';', not {delimiter!r}", subject)
     reader = csv.reader(text, delimiter=delimiter, strict=True)
     try:
         header = next(reader, [])

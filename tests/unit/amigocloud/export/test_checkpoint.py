@@ -359,6 +359,20 @@ def test_what_is_remembered_is_small_and_holds_no_rows(sandbox, tmp_path, kill_a
     assert seed.USER_TOKEN not in text
 
 
+@pytest.mark.parametrize("request_", ["../../other", "x" * 300, "", "0123456789ABCDEF"])
+def test_a_state_whose_request_is_no_fingerprint_deletes_nothing(sandbox, tmp_path, kill_after, request_):
+    task = TaskRunner()
+    kill_after(1234)
+    with pytest.raises(Killed):
+        task.run(operator(tmp_path / "a.jsonl"))
+    (key,) = task.store
+    task.store.set(key, {**task.store[key], "request": request_})
+    before = sorted(tmp_path.rglob("*"))
+    made = checkpoint.Checkpoint(task.store, str(tmp_path / "b.jsonl"), {}, logging.getLogger("x"))
+    assert made.saved is None
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_a_compressed_part_that_is_damaged_in_any_way_is_an_incomplete_export() -> None:
     whole = gzip.compress(b'{"a": 1}\n' * 100)
     assert checkpoint._unpacked(whole) == b'{"a": 1}\n' * 100

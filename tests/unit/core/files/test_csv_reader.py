@@ -114,6 +114,11 @@ def test_delimiters_that_both_fit_are_refused_until_one_is_named(tmp_path: Path)
     assert rows(tmp_path, text, csv_delimiter=";") == [{"id,a": "1,2", "b": "3"}]
 
 
+def test_a_first_line_that_names_no_delimiter_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match='its first line, sep=", names the delimiter, which must be one'):
+        rows(tmp_path, 'sep="\na;b\n1;2\n')
+
+
 def test_a_sample_that_ends_within_a_line_is_compared_line_by_line() -> None:
     sample = "a;b\n" + "1,5;x,y\n" * 3000
     assert len(sample) > 16 * 1024
