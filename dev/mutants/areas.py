@@ -42,7 +42,7 @@ class Area:
 AREAS = {
     "http": Area(
         ("core/http", "core/redaction.py"),
-        ("core/http", "core/test_redaction.py", "test_twins.py"),
+        ("core/http", "core/test_redaction.py", "test_twins.py", "core/tokens"),
     ),
     "state": Area(
         ("core/state",),

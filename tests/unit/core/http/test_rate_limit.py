@@ -82,6 +82,18 @@ def acquire(budget: Budget, sleep: Callable[[float], None], longest: float = 60)
     return budget.acquire(sleep, lambda: longest, lambda: "GET x")
 
 
+def test_a_request_says_how_long_it_has_waited(clock: StoppedClock) -> None:
+    budget, slept = Budget(1), []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        clock.now += round(seconds * 1_000_000)
+
+    assert acquire(budget, sleep) == 0.0
+    assert acquire(budget, sleep) == sum(slept) == 1.05
+    assert acquire(Budget(None), sleep) == 0.0
+
+
 def test_users_of_one_identity_share_a_budget_over_processes() -> None:
     for _ in range(10):
         forget_process()
