@@ -134,6 +134,7 @@ def test_a_longer_wait_than_a_minute_is_an_error_and_takes_nothing(clock: Stoppe
     budget.pause(100)
     with pytest.raises(RateLimitedError) as caught:
         acquire(budget, clock.sleep)
+    assert (caught.value.status, caught.value.code) == (429, RateLimitedError.OWN_BUDGET)
     assert caught.value.retry_after == 100
     assert "GET x was not sent" in str(caught.value)
     assert "HTTP" not in str(caught.value)
