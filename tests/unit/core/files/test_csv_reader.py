@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import unicodedata
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,14 @@ def test_delimiters_that_both_fit_are_refused_until_one_is_named(tmp_path: Path)
 def test_a_first_line_that_names_no_delimiter_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match='its first line, sep=", names the delimiter, which must be one'):
         rows(tmp_path, 'sep="\na;b\n1;2\n')
+
+
+def test_a_line_that_ends_where_a_chunk_begins_is_not_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_reader, "_MAX_LINE", 10)
+    file = csv_reader.JoinedFile(b"12345678", BytesIO(b"\n123456789012345"), "f.csv")
+    assert [file.readinto(bytearray(8)) for _ in range(2)] == [8, 8]
+    with pytest.raises(InputError, match="has a line of more than"):
+        file.readinto(bytearray(8))
 
 
 def test_a_sample_that_ends_within_a_line_is_compared_line_by_line() -> None:

@@ -32,6 +32,9 @@ def test_a_file_without_rows_has_its_schema(tmp_path: Path) -> None:
         pass
     schema = pq.read_schema(tmp_path / "x.parquet")
     assert schema.names == list(SCHEMA)
+    assert (
+        tuple(SCHEMA.values()) == ("text", "json", "number", "integer", "boolean", "moment") == parquet.KINDS
+    )
     assert [str(field.type) for field in schema] == TYPES
 
 

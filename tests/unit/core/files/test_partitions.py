@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, time
+from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
@@ -45,6 +45,9 @@ def test_columns_are_in_the_names_of_folders(path: str, found: dict[str, Any]) -
         ("a", "a", True),
         (date(2026, 1, 31), "2026-01-31", True),
         (time(1, 2), "01:02:00", True),
+        (datetime(2026, 1, 31, 1), "2026-01-31T01:00:00", True),
+        (datetime(2026, 1, 31, 1), "2026-01-31 01:00:00", True),
+        (datetime(2026, 1, 31, 1), "2026-01-31", False),
         ([1], "[1]", True),
         (b"x", "x", False),
     ],

@@ -27,6 +27,7 @@ PART: Any = SimpleNamespace(number=3, count=8)
         ("out/x-3.csv", "out/x-{{ ds }}.csv", "out/x-3-00003-of-00008.csv"),
         ("out/x-2.csv", "out/x-{{ ti.map_index }}.csv", "out/x-2-00003-of-00008.csv"),
         ("out/part=3/x.csv", None, "out/part=3/x.csv"),
+        ("out-3/x.csv", None, "out-3/x-00003-of-00008.csv"),
         ("out/x-00003-of-00008.csv", None, "out/x-00003-of-00008.csv"),
     ],
 )

@@ -253,3 +253,18 @@ def test_an_open_csv_file_without_a_byte_is_refused_and_empty_rows_are_counted()
     with pytest.raises(InputError, match="x.csv': is empty: a CSV file begins with a header"):
         read(b"")
     assert read(b"a,b\n1,2\n,\n") == [(1, {"a": "1", "b": "2"}), (2, {})]
+
+
+def test_keys_of_values_that_are_not_decoded_count() -> None:
+    value = {"a": msgspec.Raw(b'{"x": 1, "y": [{"z": 2}]}'), "b": 1}
+    assert reader._decoded_keys(value) == 5
+
+
+@pytest.mark.parametrize("error", [ValueError("Nanosecond"), OverflowError("date value out of range")])
+def test_a_time_of_parquet_that_python_has_no_type_for_is_refused(error: Exception) -> None:
+    class Batch:
+        def to_pylist(self) -> list[Any]:
+            raise error
+
+    with pytest.raises(InputError, match=f"^x: cannot be read as Parquet: {error}$"):
+        reader._to_rows(Batch(), "x")

@@ -35,6 +35,10 @@ def test_rows_of_a_query_have_numbers_and_no_nulls(query: Any) -> None:
     assert (subject_of(query, "rows"), subject_of([], "rows")) == ("sql", "rows")
 
 
+def test_long_decimals_are_rounded_where_an_operator_says_nothing_else() -> None:
+    assert RowOperator.long_decimals == "round"
+
+
 def test_columns_of_a_query_are_renamed_left_out_and_counted(query: Any) -> None:
     columns: list[str] = []
     options = RowOptions(columns={"Name": "title"}, ignore=["remark"], min_rows=2)
