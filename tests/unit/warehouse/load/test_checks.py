@@ -152,7 +152,6 @@ def test_columns_that_are_generated_doubled_or_unknown_are_refused(table, load, 
         "the column 'name' is filled by 2 columns of the source",
         "the column 'g' is made by the database",
         "the column 'i' is made by the database",
-        "the column 'name' is filled by 2 columns of the source",
         "the key column 'nokey' is not in the source",
     ]
     assert load(path, ignore=["g", "i", "a"])["inserted"] == 1
