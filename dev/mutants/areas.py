@@ -55,7 +55,7 @@ AREAS = {
     "limits": Area(("core/limits",), ("core/limits", "core/http/test_rate_limit.py")),
     "values": Area(
         ("core/input",),
-        ("core/input", "mapsindoors/geodata/test_values.py"),
+        ("core/input", "mapsindoors/geodata/test_values.py", "test_rendered_nothing.py"),
     ),
     "sql": Area(("core/sql",), ("core/sql", "test_sql_sources.py")),
     "plans": Area(

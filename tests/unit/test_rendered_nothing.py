@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG, task
 
+from airflow_provider.core.input import rendered
 from airflow_provider.errors import InputError
 from airflow_provider.iotstudio.operators import (
     IoTStudioExportHistoryOperator,
@@ -111,3 +112,10 @@ def test_none_of_a_task_selects_nothing_and_ends_the_export(
     assert states == {("found", "success"): 1, ("one", "failed"): 1, ("mapped", "failed"): 2}
     assert sandbox.counters.total("iotstudio") == 0
     assert not [*tmp_path.iterdir()]
+
+
+def test_the_arguments_whose_default_drops_nothing_are_these() -> None:
+    assert {
+        *("description", "columns", "ignore", "csv_delimiter", "encoding", "source_format", "hive"),
+        *("concurrency", "poll_interval", "timeout", "poke_interval", "write_to_ldif"),
+    } == rendered._HARMLESS
