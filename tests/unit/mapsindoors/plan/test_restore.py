@@ -219,3 +219,16 @@ def test_a_plan_for_a_catalogue_is_named(unlimited_service: MapsIndoorsService, 
     path.write_text(json.dumps({"version": 1, "kind": "display types", "changes": [{"operation": "create"}]}))
     with pytest.raises(InputError, match="it is a plan for display types"):
         sync(plan=str(path))
+
+
+def test_rows_of_a_backup_without_an_id_or_with_that_of_another_row_are_told(
+    unlimited_service: MapsIndoorsService,
+) -> None:
+    one, other = list(unlimited_service.campus.geodata.values())[:2]
+    rows = [one, {**other, "id": ""}, {**other, "id": one["id"]}]
+    with pytest.raises(InputError) as caught:
+        sync([copy.deepcopy(row) for row in rows], restore=True)
+    told = "\n".join(caught.value.problems)
+    assert "has no id" in told
+    assert f"has the id of another row, {one['id']}" in told
+    assert "has the id of another row, \n" not in f"{told}\n"
