@@ -31,6 +31,7 @@ def run(task: dict[str, Any], try_number: int) -> None:
         task_id="crash",
         run_id=task["folder"],
         map_index=-1,
+        max_tries=1,  # a retry of the same run knows by it that the work was not recorded
         xcom_push=lambda *_, **__: None,
     )
     result = operator.execute({"ti": ti, "task_state_store": FakeStateStore(folder / "state.json")})
