@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
-import re
 import zlib
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,6 +17,7 @@ from airflow_provider.core.files.csv_reader import JoinedFile, detect_encoding, 
 from airflow_provider.core.files.storage import storage_path
 from airflow_provider.core.input.conditions import refuse_data_frame, refuse_rendered_list
 from airflow_provider.core.input.crs import named_crs_problem
+from airflow_provider.core.input.doubled_keys import doubled_key
 from airflow_provider.core.input.values import shown
 from airflow_provider.core.redaction import shown_path
 from airflow_provider.errors import (
@@ -260,7 +259,7 @@ def _json_lines(file: IO[bytes], subject: str, options: _Options) -> Iterator[tu
             raise InputError(f"line {number} is not {codec}; pass its encoding", subject) from None
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise InputError(f"line {number} is not JSON: {error}", subject) from None
-        if (key := _doubled_key(text, value)) is not None:
+        if (key := doubled_key(text, value)) is not None:
             raise InputError(f"line {number} has the key {shown(key)} twice", subject)
         yield number, value
 
@@ -273,7 +272,7 @@ def _json(file: IO[bytes], subject: str, options: _Options) -> Iterator[tuple[in
         raise
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise InputError(f"is not JSON: {error}", subject) from None
-    if (key := _doubled_key(text, value)) is not None:
+    if (key := doubled_key(text, value)) is not None:
         raise InputError(f"has the key {shown(key)} twice in one object", subject)
     if isinstance(value, dict) and isinstance(value.get("features"), list):
         if options.geo and (wrong := named_crs_problem(value.get("crs"))):
@@ -284,68 +283,6 @@ def _json(file: IO[bytes], subject: str, options: _Options) -> Iterator[tuple[in
     if not isinstance(value, list):
         raise InputError("must be a JSON list, or a GeoJSON feature collection", subject)
     yield from enumerate(value, start=1)
-
-
-def _doubled_key(text: bytes, value: Any) -> str | None:
-    """Return a key that an object of JSON has twice, of which decoders keep the last; None without one.
-
-    :param text: the JSON.
-    :param value: what was decoded of it.
-    """
-    written = _written_keys(text)
-    if type(value) is dict and written <= len(value):
-        return None  # A flat row, as most are.
-    try:
-        if written > _decoded_keys(value):
-            json.loads(text, object_pairs_hook=_refuse_doubled)
-    except _DoubledKeyError as error:
-        return str(error)
-    except (ValueError, RecursionError):
-        pass
-    return None
-
-
-class _DoubledKeyError(Exception):
-    pass
-
-
-def _refuse_doubled(pairs: list[tuple[str, Any]]) -> None:
-    names = [name for name, _ in pairs]
-    if len({*names}) < len(names):
-        raise _DoubledKeyError(next(name for name in names if names.count(name) > 1))
-
-
-_KEY_END = re.compile(rb'(?<!\\)(?:\\\\)*"\s*:')
-"""End of a key: no quote within a text, which has an odd number of backslashes before it."""
-
-
-_BLANKS = b" \t\r\n"
-
-
-def _written_keys(text: bytes) -> int:
-    """Return the number of keys in JSON, and of texts that begin with a colon."""
-    if b"\\" in text:
-        return len(_KEY_END.findall(text))
-    return text.translate(None, _BLANKS).count(b'":')
-
-
-def _decoded_keys(value: Any) -> int:
-    """Return the number of keys of all objects; lists of numbers, such as coordinates, are not entered."""
-    kind = type(value)
-    if kind is dict:
-        count = len(value)
-        for one in value.values():
-            if type(one) in _WITH_KEYS:
-                count += _decoded_keys(one)
-        return count
-    if kind is msgspec.Raw:
-        return _written_keys(bytes(value))
-    if kind is list and value and type(value[0]) is not list and type(value[0]) in _WITH_KEYS:
-        return sum(map(_decoded_keys, value))
-    return 0
-
-
-_WITH_KEYS = frozenset({dict, list, msgspec.Raw})
 
 
 PAGE_MEMBERS = ("numberMatched", "totalFeatures", "exceededTransferLimit", "properties", "links")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from airflow_provider.core.files import reader
 from airflow_provider.core.files.reader import read_open_file, read_rows
+from airflow_provider.core.input import doubled_keys
 from airflow_provider.errors import InputError
 
 ROWS = [{"id": "a", "n": 61.5, "ok": True}, {"id": "ø", "n": None, "ok": False}]
@@ -145,7 +146,7 @@ def test_a_key_is_there_twice_exactly_where_an_object_has_it_twice(
         return json.dumps(value, ensure_ascii=ascii_only)
 
     text = dump((("row", tree),)).encode()
-    found = reader._doubled_key(text, msgspec.json.decode(text))
+    found = doubled_keys.doubled_key(text, msgspec.json.decode(text))
     assert (found in doubled) if doubled else found is None
 
 
@@ -257,7 +258,7 @@ def test_an_open_csv_file_without_a_byte_is_refused_and_empty_rows_are_counted()
 
 def test_keys_of_values_that_are_not_decoded_count() -> None:
     value = {"a": msgspec.Raw(b'{"x": 1, "y": [{"z": 2}]}'), "b": 1}
-    assert reader._decoded_keys(value) == 5
+    assert doubled_keys._decoded_keys(value) == 5
 
 
 @pytest.mark.parametrize("error", [ValueError("Nanosecond"), OverflowError("date value out of range")])

@@ -1,0 +1,71 @@
+"""Doubled keys: JSON in which an object has a key twice, of which decoders keep the last."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import msgspec
+
+
+def doubled_key(text: bytes, value: Any) -> str | None:
+    """Return a key that an object of JSON has twice, of which decoders keep the last; None without one.
+
+    :param text: the JSON.
+    :param value: what was decoded of it.
+    """
+    written = _written_keys(text)
+    if type(value) is dict and written <= len(value):
+        return None  # A flat row, as most are.
+    try:
+        if written > _decoded_keys(value):
+            json.loads(text, object_pairs_hook=_refuse_doubled)
+    except _DoubledKeyError as error:
+        return str(error)
+    except (ValueError, RecursionError):
+        pass
+    return None
+
+
+class _DoubledKeyError(Exception):
+    pass
+
+
+def _refuse_doubled(pairs: list[tuple[str, Any]]) -> None:
+    names = [name for name, _ in pairs]
+    if len({*names}) < len(names):
+        raise _DoubledKeyError(next(name for name in names if names.count(name) > 1))
+
+
+_KEY_END = re.compile(rb'(?<!\\)(?:\\\\)*"\s*:')
+"""End of a key: no quote within a text, which has an odd number of backslashes before it."""
+
+
+_BLANKS = b" \t\r\n"
+
+
+def _written_keys(text: bytes) -> int:
+    """Return the number of keys in JSON, and of texts that begin with a colon."""
+    if b"\\" in text:
+        return len(_KEY_END.findall(text))
+    return text.translate(None, _BLANKS).count(b'":')
+
+
+def _decoded_keys(value: Any) -> int:
+    """Return the number of keys of all objects; lists of numbers, such as coordinates, are not entered."""
+    kind = type(value)
+    if kind is dict:
+        count = len(value)
+        for one in value.values():
+            if type(one) in _WITH_KEYS:
+                count += _decoded_keys(one)
+        return count
+    if kind is msgspec.Raw:
+        return _written_keys(bytes(value))
+    if kind is list and value and type(value[0]) is not list and type(value[0]) in _WITH_KEYS:
+        return sum(map(_decoded_keys, value))
+    return 0
+
+
+_WITH_KEYS = frozenset({dict, list, msgspec.Raw})
