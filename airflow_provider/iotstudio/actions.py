@@ -18,6 +18,7 @@ from airflow_provider.errors import (
     RunFailedError,
     RunTimeoutError,
     ServerError,
+    clauses,
     one_line,
 )
 from airflow_provider.iotstudio import api
@@ -124,7 +125,7 @@ def _earlier_requests(
     try:
         entries = _requests(hook, request)
     except NotFoundError as error:
-        error.message += _unknown_action(hook, request)
+        error.message = clauses(error.message, _unknown_action(hook, request))
         raise
     if attempted_since is None:
         return [entry["id"] for entry in entries]
@@ -154,7 +155,7 @@ def _unknown_action(hook: IoTStudioHook, request: ActionRequest) -> str:
     if request.action in known:
         return ""
     hint = nearest(request.action, known) or f"; it has {one_line(', '.join(known))[:200] or 'none'}"
-    return f"; the Thing does not declare the action {request.action!r}{hint}"
+    return f"the Thing does not declare the action {request.action!r}{hint}"
 
 
 def _requested_at(entry: Mapping[str, Any]) -> datetime:

@@ -19,6 +19,7 @@ from airflow_provider.errors import (
     ProviderError,
     RequestRejectedError,
     RunTimeoutError,
+    clauses,
     one_line,
 )
 from airflow_provider.leanix.api import CREATED, ENDED, LIVE, MAX_TEXT_LENGTH, UNSUCCESSFUL
@@ -237,8 +238,8 @@ def _send_create(hook: LeanIXHook, ldif: Ldif, execution_group: str | None) -> s
         )
         workspace = ldif.header.get("lxWorkspace")
         also = f", and that lxWorkspace {workspace} is its id" if workspace else ""
-        said = (error.message or "refused").rstrip(".")
-        error.message = f"{said}; check that the workspace of the API token has the {wanted}{also}"
+        advice = f"check that the workspace of the API token has the {wanted}{also}"
+        error.message = clauses(error.message or "refused", advice)
         raise
 
 
