@@ -4,8 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
+from importlib import import_module
+from types import ModuleType, SimpleNamespace
+
+import pytest
 
 REAL_SLEEP = asyncio.sleep
+
+
+def set_in_module(
+    monkeypatch: pytest.MonkeyPatch,
+    module: ModuleType | str,
+    library: str,
+    **functions: Callable[..., object],
+) -> None:
+    """Replace functions of a library, such as ``time``, for one module of the project.
+
+    Set in the library itself, they would hold for the whole process. The event loop of the sandbox, in a
+    thread of its own, asks for the time whenever it likes: a clock that has no time left ends the loop.
+    """
+    if isinstance(module, str):
+        module = import_module(module)
+    stand_in = SimpleNamespace(**{**vars(import_module(library)), **functions})
+    monkeypatch.setattr(module, library, stand_in)
 
 
 class FakeClock:

@@ -12,6 +12,7 @@ import pytest
 pytestmark = pytest.mark.slow  # layout does not depend on versions
 
 PACKAGE = Path(__file__).resolve().parents[2] / "airflow_provider"
+TESTS = PACKAGE.parent / "tests"
 VENDORS = {"mapsindoors", "amigocloud", "iotstudio", "leanix"}
 NAMES = re.compile("mapsindoors|mapspeople|amigo|iot ?studio|altair|leanix", re.IGNORECASE)
 MODULES = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in PACKAGE.rglob("*.py")}
@@ -189,3 +190,15 @@ def test_no_function_is_too_long_to_be_read_at_a_glance() -> None:
 def body_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     first = node.body[1:2] if ast.get_docstring(node) else node.body[:1]
     return (node.end_lineno or 0) - first[0].lineno + 1 if first else 0
+
+
+def test_no_test_sets_the_clock_of_the_whole_process() -> None:
+    """The sandbox's loop runs on it, in a thread of its own; ``set_in_module`` sets that of one module."""
+    clock = re.compile(r"""setattr\((time, "|["'][\w.]+\.time\.)(monotonic|time|sleep|perf_counter)""")
+    found = {
+        f"{path.name}:{number}"
+        for path in TESTS.rglob("*.py")
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if clock.search(line) and "0.7)" not in line  # a step of less than a second hurts no loop
+    }
+    assert found == set()

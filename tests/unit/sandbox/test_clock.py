@@ -13,6 +13,7 @@ from airflow_provider.sandbox import Sandbox
 from airflow_provider.sandbox.__main__ import main
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
 from airflow_provider.sandbox.service import Clock
+from tests.support.fake_clock import set_in_module
 from tests.support.wait import until
 
 
@@ -20,8 +21,8 @@ from tests.support.wait import until
 def moments(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Let the test say how late it is."""
     passed = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: 5.0 + passed[0])
-    monkeypatch.setattr(time, "time", lambda: 1_000_000.0 + passed[0])
+    now = {"monotonic": lambda: 5.0 + passed[0], "time": lambda: 1_000_000.0 + passed[0]}
+    set_in_module(monkeypatch, "airflow_provider.sandbox.service", "time", **now)
     return passed
 
 

@@ -9,6 +9,7 @@ import pytest
 from airflow_provider.core.files import manifest as module
 from airflow_provider.core.files.atomic import AtomicFile
 from airflow_provider.core.files.manifest import ProgressLog, log_manifest, manifest
+from tests.support.fake_clock import set_in_module
 
 
 def test_a_manifest_describes_the_file_without_its_rows(tmp_path: Path) -> None:
@@ -54,7 +55,7 @@ def test_progress_names_rate_total_and_the_seconds_to_go(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     now = [100.0]
-    monkeypatch.setattr("airflow_provider.core.files.manifest.time.monotonic", lambda: now[0])
+    set_in_module(monkeypatch, "airflow_provider.core.files.manifest", "time", monotonic=lambda: now[0])
     caplog.set_level(logging.INFO)
     progress = ProgressLog(logging.getLogger("progress"))  # type: ignore[arg-type]
     now[0] = 109.9

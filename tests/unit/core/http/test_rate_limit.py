@@ -25,6 +25,7 @@ from airflow_provider.core.limits.store import Reservation
 from airflow_provider.errors import InputError, RateLimitedError
 from airflow_provider.sandbox.server import Sandbox
 from tests.support.budgets import forget_process
+from tests.support.fake_clock import set_in_module
 
 Connect = Callable[..., Any]
 
@@ -472,7 +473,7 @@ def test_token_requests_have_a_budget_of_their_own(connect: Connect, echo: Sandb
 
 def test_an_alias_is_remembered_for_ten_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
-    monkeypatch.setattr("airflow_provider.core.http.rate_limit.time.monotonic", lambda: now[0])
+    set_in_module(monkeypatch, "airflow_provider.core.http.rate_limit", "time", monotonic=lambda: now[0])
     budget, other = Budget(10, key="own"), Budget(10, key="other")
     assert budget._current_key() == "own"
     assert budget._must_join(other)

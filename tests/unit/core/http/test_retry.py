@@ -25,6 +25,7 @@ from airflow_provider.core.http.retry import (
     should_stop,
     tenacity_options,
 )
+from tests.support.fake_clock import set_in_module
 
 READ = Call[Any]("GET", "x")
 WRITE = Call[Any]("POST", "x", repeatable=False)
@@ -460,7 +461,7 @@ def test_no_attempt_starts_after_the_deadline() -> None:
 def test_the_largest_jitter_is_a_tenth_of_the_delay_and_a_second_at_most(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("airflow_provider.core.http.retry.random.uniform", lambda _, most: most)
+    set_in_module(monkeypatch, "airflow_provider.core.http.retry", "random", uniform=lambda _, most: most)
 
     def longest(asked: float) -> float:
         return backoff_seconds(1, Outcome(OutcomeKind.RATE_LIMITED, retry_after=asked), RetryLimits())

@@ -14,6 +14,7 @@ from airflow_provider.core.limits.plan import SECOND, Rate, State, just_used, pl
 from airflow_provider.core.limits.process import ProcessStore
 from airflow_provider.core.limits.semaphore import STALE, Permit, ProcessSemaphore
 from airflow_provider.core.limits.store import LocalStore, Record, StoreUnusableError
+from tests.support.fake_clock import set_in_module
 
 pytestmark = pytest.mark.slow
 
@@ -185,7 +186,9 @@ def test_the_budgets_of_a_process_can_be_used_in_a_fork_whatever_the_other_threa
 
 def test_a_waiter_counts_until_it_has_not_asked_for_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([0.0, 1.0, 1.0 + STALE, 1.0 + STALE])
-    monkeypatch.setattr("airflow_provider.core.limits.semaphore.time.monotonic", lambda: next(times))
+    set_in_module(
+        monkeypatch, "airflow_provider.core.limits.semaphore", "time", monotonic=lambda: next(times)
+    )
     semaphore = ProcessSemaphore(1)
     permits = [Permit(id=name, since=0.0) for name in "abcd"]
     assert semaphore.try_enter(permits[0])

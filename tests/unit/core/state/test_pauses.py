@@ -17,7 +17,7 @@ import pytest
 
 from airflow_provider.core.state import pauses
 from airflow_provider.core.state.pauses import Pauses, TaskPauses
-from tests.support.fake_clock import FakeClock
+from tests.support.fake_clock import FakeClock, set_in_module
 from tests.support.wait import until
 
 PAUSE = "this task did not run for"
@@ -97,7 +97,7 @@ def test_each_thread_waits_and_the_log_says_it_once(
     assert caplog.messages == []
     clock.now += 40
     assert task.within(60) == 40
-    monkeypatch.setattr(time, "sleep", clock.sleep)
+    set_in_module(monkeypatch, pauses, "time", sleep=clock.sleep)
     task.rest(log)
     task.rest(log)
     assert clock.slept == [pauses.REST_SECONDS]
@@ -108,7 +108,7 @@ def test_each_thread_waits_and_the_log_says_it_once(
 def test_the_rest_after_a_pause_is_waited_for_and_no_more(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(time, "sleep", clock.sleep)
+    set_in_module(monkeypatch, pauses, "time", sleep=clock.sleep)
     for passed, slept in ((0.0, [15.0]), (5.0, [10.0]), (14.995, [0.01]), (15.0, []), (20.0, [])):
         task = TaskPauses()
         clock.now += 40

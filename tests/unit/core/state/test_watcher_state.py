@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from airflow_provider.core.state import watcher_state
 from airflow_provider.core.state.watcher_state import MAX_BYTES, WatcherState
+from tests.support.fake_clock import set_in_module
 from tests.support.state_store import FakeStateStore
 
 LOG: Any = logging.getLogger(__name__)
@@ -97,7 +98,7 @@ async def test_a_failed_read_is_repeated_until_it_succeeds(
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    monkeypatch.setattr(asyncio, "sleep", sleep)
+    set_in_module(monkeypatch, watcher_state, "asyncio", sleep=sleep)
     store = Broken(3)
     store.set("w", {"a": 1})
     assert await state(store).read() == {"a": 1}
