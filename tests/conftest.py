@@ -35,7 +35,7 @@ from dev.postgres_server import PostgresServer  # noqa: E402
 from dev.redis_server import RedisServer  # noqa: E402
 from tests.support import postgres  # noqa: E402
 from tests.support.hypothesis_sizes import LONG, examples  # noqa: E402
-from tests.support.long_first import long_first  # noqa: E402
+from tests.support.long_first import LongFirst  # noqa: E402
 from tests.support.selection import Selection, short_form  # noqa: E402
 
 # No deadline, because a busy machine is slow at times; the benchmarks measure durations. The long form
@@ -58,20 +58,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose the tests."""
+    """Choose the tests, and their order."""
+    config.pluginmanager.register(LongFirst())
     if config.getoption("--short"):
         config.pluginmanager.register(Selection("short", short_form))
     if config.getoption("--floor"):
         from tests.support.version_pairs import left_out
 
         config.pluginmanager.register(Selection("floor", left_out))
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the long tests begin first."""
-    are_long = [item.get_closest_marker("long") is not None for item in items]
-    items[:] = long_first(items, are_long, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 
 def pytest_collection_finish() -> None:

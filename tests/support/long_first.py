@@ -5,11 +5,25 @@ A process of xdist begins with its part of the list, and leaves its last tests t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Generator, Sequence
 from itertools import islice
 from typing import TypeVar
 
+import pytest
+
 Test = TypeVar("Test")
+
+
+class LongFirst:
+    """Order the tests when all others have chosen among them: the parts are those of the tests that run."""
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None]:
+        """Let the long tests begin first."""
+        yield
+        are_long = [item.get_closest_marker("long") is not None for item in items]
+        items[:] = long_first(items, are_long, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 
 def long_first(tests: Sequence[Test], are_long: Sequence[bool], processes: int) -> list[Test]:

@@ -77,6 +77,7 @@ def test_each_of_the_four_jobs_runs(
     assert run_dag(load(FOLDER / f"example_{name}.py")).state == "success"
 
 
+@pytest.mark.long
 def test_changed_fact_sheets_are_published_once(
     sandbox: Any, run_dag: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -19,7 +19,7 @@ from tests.fault_matrix.faults import BAD, FAULTS, HOOKS, connected
 from tests.fault_matrix.page import INTRODUCTION, METHODS, PAGE, Cells, table
 from tests.support import every_task
 
-pytestmark = [pytest.mark.slow, pytest.mark.long]
+pytestmark = pytest.mark.slow
 
 NO_REQUEST = {
     "add_callback",
@@ -101,6 +101,7 @@ def test_no_method_duplicates_loses_or_hangs_and_the_page_says_what_it_does(
     "faults", [FEW, pytest.param(tuple(FAULTS), marks=pytest.mark.nightly)], ids=["few", "all"]
 )
 @pytest.mark.parametrize("vendor", HOOKS)
+@pytest.mark.long
 def test_no_task_duplicates_loses_or_hangs_and_the_page_says_what_it_does(
     vendor: str, faults: tuple[str, ...], connected_sandbox: Sandbox
 ) -> None:

@@ -30,6 +30,7 @@ ASIDE = {
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_what_takes_long_to_import_is_not_imported_on_the_triggerers_event_loop(sandbox: Sandbox) -> None:
     connections = {f"AIRFLOW_CONN_{name.upper()}": text for name, text in sandbox.connections.items()}
     with_broker = json.loads(connections["AIRFLOW_CONN_IOTSTUDIO_DEFAULT"])

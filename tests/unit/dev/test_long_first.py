@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+from types import SimpleNamespace
+from typing import Any
 
-from tests.support.long_first import long_first
+import pluggy
+import pytest
+from _pytest import hookspec
+
+from tests.support.long_first import LongFirst, long_first
+from tests.support.selection import Selection
 
 
 def test_the_part_of_each_process_begins_with_long_tests() -> None:
@@ -20,3 +26,23 @@ def test_each_test_runs_once_whatever_there_is(processes: int, long: int) -> Non
     tests = list(range(20))
     are_long = [number < long for number in tests]
     assert sorted(long_first(tests, are_long, processes)) == tests
+
+
+@pytest.mark.parametrize("plugins", [("order", "selection"), ("selection", "order")])
+def test_the_parts_are_those_of_the_tests_that_run(
+    plugins: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In whichever order the plugins have come. Parts of all tests had their long ones at other ends."""
+    monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", "2")
+    manager = pluggy.PluginManager("pytest")
+    manager.add_hookspecs(hookspec)
+    left_out = Selection("short", lambda items: ["case" if item.name == "x" else "" for item in items])
+    for plugin in plugins:
+        manager.register({"order": LongFirst(), "selection": left_out}[plugin])
+    items: list[Any] = [
+        SimpleNamespace(name=name, get_closest_marker=lambda _, name=name: True if name.isupper() else None)
+        for name in "Axbcdxxxxxxxe F"
+    ]
+    config = SimpleNamespace(hook=SimpleNamespace(pytest_deselected=lambda items: None))
+    manager.hook.pytest_collection_modifyitems(session=None, config=config, items=items)
+    assert "".join(item.name for item in items) == "AbcFde "

@@ -36,6 +36,7 @@ def moments(requests: int) -> list[tuple[int, bool]]:
 
 
 @pytest.mark.parametrize("kept", [True, False], ids=["described", "not-described"])
+@pytest.mark.long
 def test_a_killed_run_of_a_group_is_started_once(
     leanix: Any, sandbox: Any, tmp_path: Path, kept: bool
 ) -> None:

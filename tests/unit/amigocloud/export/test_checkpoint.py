@@ -112,6 +112,7 @@ def test_an_export_may_be_killed_repeatedly(sandbox, tmp_path, kill_after):
     assert table["name"].to_pylist() == [row["name"] for row in expected]
 
 
+@pytest.mark.long
 def test_a_part_that_was_half_written_at_the_kill_is_removed_in_the_end(sandbox, tmp_path, kill_after):
     task, path = TaskRunner(), tmp_path / "a.jsonl"
     kill_after(1500)

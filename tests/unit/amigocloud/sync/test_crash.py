@@ -71,6 +71,7 @@ def server(sandbox: Any) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("first", range(0, ROUNDS, OF_ONE_TEST))
+@pytest.mark.long
 def test_after_kills_the_next_attempt_reaches_the_desired_state(
     sandbox: Any, service: Any, sync: Any, server: Any, tmp_path: Path, first: int
 ) -> None:

@@ -341,6 +341,7 @@ def test_a_part_that_is_killed_is_redone_alone_with_the_same_rows(
     ]
 
 
+@pytest.mark.long
 def test_the_example_commits_all_parts_of_the_history(
     service: IoTStudioService, run_dag: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.sandbox.server import Sandbox
 
@@ -15,6 +17,7 @@ def write() -> None:
         hook.set_properties(THING, {"temperature": 60})
 
 
+@pytest.mark.long
 async def test_a_value_that_is_written_fires_long_before_the_poll(sandbox: Sandbox) -> None:
     async with running(watcher()) as fired:
         await connected(sandbox)

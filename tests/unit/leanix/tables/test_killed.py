@@ -36,6 +36,7 @@ def by_type(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(found, key=lambda item: item["type"])
 
 
+@pytest.mark.long
 def test_killed_at_any_step_the_manifests_list_one_run_and_a_retry_completes_the_next(tmp_path: Path) -> None:
     arguments = [str(tmp_path), json.dumps(BEFORE), json.dumps(AFTER)]
     environment = {**os.environ, "PYTHONPATH": str(Path(killed_tables.__file__).parents[2])}

@@ -184,6 +184,7 @@ def test_decimals_of_texts_are_kept(open_store, load, write, kind, form):
 
 @pytest.mark.parametrize("declared", ["enum('a','b')", "set('a','b')"])
 @pytest.mark.parametrize("text", ["1", '"2"', "true"])
+@pytest.mark.long
 def test_a_number_is_no_place_among_listed_values(open_store, load, write, declared, text):
     store = open_store("mariadb")
     store.query(f"CREATE TABLE t (v {declared})")
