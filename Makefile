@@ -57,19 +57,20 @@ docs: $(FULL)
 release-check: $(FULL)
 	$(BIN)/python -m dev.release $(if $(TAG),--tag $(TAG))
 
-# Two lanes at a time: the tests with a real Airflow wait a lot, so they begin the first one, and what takes a processor
-# for long gives way to them. What a target prints comes when it is done.
+# Two lanes at a time: the tests with a real Airflow and those with a browser wait a lot, so they begin the first one, and
+# what takes a processor for long gives way to them. What a target prints comes when it is done.
 test:
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target IN_ORDER=1 system audit types newest floor browser contract
 	@echo "All checks passed"
 
 ifdef IN_ORDER
 system: | lint
-floor: | system
+browser: | system
+contract: | browser
+floor: | contract
 audit: | $(FLOOR) lint
 types: | audit
 newest: | types
-browser contract: | newest
 GIVE_WAY := nice -n 5
 endif
 
