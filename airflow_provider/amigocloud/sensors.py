@@ -143,7 +143,9 @@ class AmigoCloudDatasetSensor(AmigoCloudSensor):
         return DatasetHasChanged(dataset_number(self.dataset), since)
 
     def _previous_state(self, context: Context) -> str | None:
-        found = context["ti"].xcom_pull(task_ids=self.task_id, include_prior_dates=True)
+        ti = context["ti"]
+        # Without an index, Airflow returns a list of what the task has returned in all its runs.
+        found = ti.xcom_pull(task_ids=self.task_id, include_prior_dates=True, map_indexes=ti.map_index)
         if not isinstance(found, dict) or found.get("dataset") != str(dataset_number(self.dataset)):
             return None
         return str(found["master"])

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from datetime import UTC, datetime
 
 import pytest
+from airflow.sdk import DAG
 
 from airflow_provider.amigocloud.conditions import JobIsDone
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
@@ -128,6 +130,27 @@ def test_a_dataset_is_waited_for_until_it_changes(sandbox, deferrable):
     assert found == {"dataset": "1", "master": service.store.master(1)}
     assert found["master"] != seen["master"]
     assert sandbox.counters.total() > 1
+
+
+@pytest.mark.parametrize("mapped", [False, True], ids=["single", "mapped"])
+@pytest.mark.one_engine("embedded", "about what Airflow has stored")
+def test_a_dataset_that_has_not_changed_since_the_last_of_many_runs_is_waited_for(sandbox, run_dag, mapped):
+    with DAG(f"waits_{mapped}", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)) as dag:
+        arguments = {"task_id": "sense", "timeout": 0, "poke_interval": 0.01, "retries": 0}
+        if mapped:
+            AmigoCloudDatasetSensor.partial(**arguments).expand(dataset=[seed.ASSETS, seed.FIRST])
+        else:
+            AmigoCloudDatasetSensor(dataset=1, **arguments)
+    states = []
+    for day in range(1, 5):
+        if day < 4:
+            oldest = "SELECT amigo_id FROM dataset_1 ORDER BY amigo_id LIMIT 1"
+            sandbox.amigocloud.store.write(f"DELETE FROM dataset_1 WHERE amigo_id IN ({oldest})")
+        run = run_dag(dag, logical_date=datetime(2026, 1, day, tzinfo=UTC))
+        states.append({one.map_index: str(one.state) for one in run.get_task_instances()})
+    last = 1 if mapped else -1
+    assert [one[last] for one in states] == ["success", "success", "success", "failed"]
+    assert not mapped or [one[0] for one in states] == ["success", "failed", "failed", "failed"]
 
 
 @BOTH
