@@ -17,7 +17,6 @@ from airflow_provider.amigocloud.conditions import (
 )
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.values import problems_of, text_problems
-from airflow_provider.core.polling import clock
 from airflow_provider.core.sensor import PollSensor
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ class AmigoCloudSensor(PollSensor):
             amigocloud_conn_id=self.amigocloud_conn_id,
             question=type(condition).__name__,
             about=asdict(cast("Any", condition)),
-            deadline=clock() + self.timeout,
+            deadline=self.end,
             poll_interval=self.poke_interval,
         )
 
@@ -87,7 +86,7 @@ class AmigoCloudSensor(PollSensor):
 
     def poll(self, context: Context) -> dict[str, Any] | None:
         """Evaluate the condition once."""
-        with AmigoCloudHook(self.amigocloud_conn_id) as hook:
+        with AmigoCloudHook(self.amigocloud_conn_id) as hook, hook.until(self.poll_end()):
             return conditions.check(hook, self.condition(context))
 
 

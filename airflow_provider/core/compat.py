@@ -37,6 +37,16 @@ def sensor_timeout(message: str) -> Exception:
     return error
 
 
+def task_skip(message: str) -> Exception:
+    """Create the exception that ends a task as skipped."""
+    from airflow.sdk import exceptions
+
+    if not hasattr(exceptions, "AirflowSkipException"):  # Airflow 3.1
+        from airflow import exceptions  # type: ignore[no-redef]
+    error: Exception = exceptions.AirflowSkipException(message)
+    return error
+
+
 def task_timeout(message: str) -> BaseException:
     """Create the exception of a task that reached its ``execution_timeout``."""
     from airflow.sdk import exceptions
@@ -61,7 +71,7 @@ def without_retry(error: Exception) -> Exception:
     """Return the error as an ``AirflowFailException``, so that the task is not retried.
 
     :param error: an exception that can be created from its ``args``. The result is also an instance of its
-        type, with the same name, message and traceback.
+        type, with the same name, message, attributes and traceback.
     """
     try:
         from airflow.sdk.exceptions import AirflowFailException
@@ -69,6 +79,7 @@ def without_retry(error: Exception) -> Exception:
         from airflow.exceptions import AirflowFailException  # type: ignore[no-redef]
     final = type(type(error).__name__, (type(error), AirflowFailException), {})
     same: Exception = final(*error.args).with_traceback(error.__traceback__)
+    vars(same).update(vars(error))
     return same
 
 

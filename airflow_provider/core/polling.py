@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider.errors import RateLimitedError, ServerError, TransportError
@@ -75,6 +76,21 @@ def backoff_delays(first: float = 0.5, longest: float = 60.0) -> Iterator[float]
     while True:
         yield current * random.uniform(0.5, 1.0)  # noqa: S311
         current = min(longest, current * 2)
+
+
+def bounded(timeout: float, execution_timeout: timedelta | None) -> float:
+    """Return the seconds that a task may wait: Airflow applies ``execution_timeout`` on workers only.
+
+    :param timeout: seconds.
+    :param execution_timeout: the task's argument.
+    """
+    return timeout if execution_timeout is None else min(timeout, execution_timeout.total_seconds())
+
+
+def shown_bound(timeout: float, execution_timeout: timedelta | None) -> str:
+    """Return the seconds of :func:`bounded` as a text, with the name of the other argument."""
+    seconds = bounded(timeout, execution_timeout)
+    return f"{seconds:g} s" if seconds == timeout else f"{seconds:g} s ('execution_timeout')"
 
 
 def wait_for(

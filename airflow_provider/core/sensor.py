@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
-from airflow_provider.core.compat import is_deferrable, sensor_timeout
+from airflow_provider.core.compat import is_deferrable, sensor_timeout, task_skip, task_timeout
 from airflow_provider.core.input.rendered import render_checked
-from airflow_provider.core.polling import MAX_TOLERATED_FAILURES, Tolerance
+from airflow_provider.core.polling import MAX_TOLERATED_FAILURES, Tolerance, bounded, clock, shown_bound
 from airflow_provider.core.trigger_events import raise_for
 
 if TYPE_CHECKING:
@@ -20,12 +21,19 @@ if TYPE_CHECKING:
 _COUNT = "failures in a row"
 """Key of the task's state."""
 
+_LEAST_POLL_SECONDS = 10.0
+"""Seconds that a poll has, however near the end is: it may have to wait for its turn."""
+
 
 class PollSensor(BaseSensorOperator):
     """The base of sensors; on a worker they tolerate the failures that a trigger tolerates.
 
     In mode ``reschedule`` each poll is a process of its own: the count of failures is in the task's state
     (Airflow 3.3). On older versions there is no count, and the first failure fails the task.
+
+    Airflow's own arguments mean the same in the triggerer as on a worker: ``execution_timeout`` is a further
+    bound, and ``never_fail`` skips the task after an error. With ``silent_fail``, which goes on after each
+    error, the sensor waits on the worker.
     """
 
     deferrable: bool | None = None
@@ -33,6 +41,8 @@ class PollSensor(BaseSensorOperator):
     """Whether a deferrable sensor polls once on the worker, which may spare the deferral."""
 
     _tolerance: Tolerance | None = None
+    end = float("inf")
+    """Time at which the sensor stops waiting, in seconds since the epoch."""
 
     def _do_render_template_fields(
         self, parent: Any, template_fields: Iterable[str], context: Any, jinja_env: Any, seen_oids: set[int]
@@ -66,18 +76,41 @@ class PollSensor(BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         """Wait on the worker or, when deferrable, in the triggerer; returns the task's result."""
         self.check_arguments()
+        self.end = clock() + bounded(self.timeout, self.execution_timeout)
         if not is_deferrable(self.deferrable):
             return super().execute(context)
-        if self.polls_before_deferring and (polled := self.poke(context)).is_done:
-            return polled.xcom_value
-        return self.defer(trigger=self.build_trigger(context), method_name="execute_complete")
+        if self.silent_fail:
+            self.log.info("'silent_fail' goes on after errors: waiting on the worker")
+            return super().execute(context)
+        with self._skipping():
+            if self.polls_before_deferring and (polled := self.poke(context)).is_done:
+                return polled.xcom_value
+            trigger = self.build_trigger(context)
+        return self.defer(trigger=trigger, method_name="execute_complete")
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Return the task's result from the event of its trigger, or raise the error that it carries."""
-        raise_for(event)
         if event["status"] == "timeout":
-            raise sensor_timeout(f"{self.unmet_condition()} after {self.timeout:g} s")
-        return self.result(event)
+            waited = shown_bound(self.timeout, self.execution_timeout)
+            is_shorter = bounded(self.timeout, self.execution_timeout) < self.timeout
+            raise (task_timeout if is_shorter else sensor_timeout)(f"{self.unmet_condition()} after {waited}")
+        with self._skipping():
+            raise_for(event)
+            return self.result(event)
+
+    @contextmanager
+    def _skipping(self) -> Iterator[None]:
+        """Within the block, turn an error into a skip with ``never_fail``, as Airflow does on workers."""
+        try:
+            yield
+        except Exception as error:
+            if self.never_fail:
+                raise task_skip("Skipping due to never_fail is set to True.") from error
+            raise
+
+    def poll_end(self) -> float:
+        """Return the time after which a poll is not retried, in seconds since the epoch."""
+        return max(self.end, clock() + _LEAST_POLL_SECONDS)
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Poll once; up to five transient failures in a row count as "not yet"."""

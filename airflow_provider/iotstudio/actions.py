@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider.core.http.reply import truncate
 from airflow_provider.core.input.conditions import list_problems, raise_problems
+from airflow_provider.core.polling import bounded, shown_bound
 from airflow_provider.core.redaction import redact
 from airflow_provider.errors import (
     AmbiguousWriteError,
@@ -273,6 +274,7 @@ class ActionOptions(NamedTuple):
     :param wait: whether to wait for the outcome.
     :param poll_interval: maximum seconds between polls.
     :param timeout: seconds until the task stops waiting.
+    :param waited: these seconds as a text, for the error.
     :param done_when: query for the condition under which the action is done, too; empty for none.
     """
 
@@ -281,6 +283,7 @@ class ActionOptions(NamedTuple):
     wait: bool
     poll_interval: float
     timeout: float
+    waited: str
     done_when: dict[str, Any]
 
 
@@ -313,7 +316,8 @@ def read_options(task: Any) -> ActionOptions:
         StatusClassifier(tuple(task.success_statuses or ()), tuple(task.failure_statuses or ())),
         task.wait,
         task.poll_interval,
-        task.timeout,
+        bounded(task.timeout, task.execution_timeout),
+        shown_bound(task.timeout, task.execution_timeout),
         done_query(task.thing_id, task.done_when),
     )
 
@@ -401,7 +405,7 @@ def finish(
     """
     status = str(entry.get("status"))
     if not is_met and not options.classifier.is_final(status):
-        reason = f"{options.request} was not finished after {options.timeout:g} s"
+        reason = f"{options.request} was not finished after {options.waited}"
         raise RunTimeoutError(entry["id"], status, reason)
     try:
         result = options.classifier.result_or_raise(options.request, entry)

@@ -203,8 +203,9 @@ class IoTStudioInvokeActionOperator(CheckedOperator):
         vendor's docs name ``pending`` and ``completed``.
     :param failure_statuses: statuses of an action that was not done; they fail the task.
     :param poll_interval: maximum seconds between polls.
-    :param timeout: seconds until the task stops waiting and fails. The request stays with the device, and a
-        retry resumes waiting for it.
+    :param timeout: seconds until the task stops waiting and fails; ``execution_timeout`` is a further
+        bound, also while the task is deferred. The request stays with the device, and a retry resumes
+        waiting for it.
     :param done_when: condition by property name, such as ``{"position": "gte:20"}``: once it holds for the
         same Thing, the action is done, too. For devices that never set a status.
     :param space: id of the space; by default the connection's.

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from airflow_provider.core.files.row_operator import InheritedSignature
 from airflow_provider.core.input.conditions import list_problems, raise_problems
 from airflow_provider.core.input.scalars import Scalar, read_scalars
-from airflow_provider.core.polling import clock
 from airflow_provider.core.sensor import PollSensor
 from airflow_provider.errors import InputError
 from airflow_provider.iotstudio import DEFAULT_CONN_ID
@@ -111,7 +110,7 @@ class IoTStudioPropertySensor(PollSensor):
             category=self.category,
             thing_id=self.thing_id,
             min_matches=self.min_matches,
-            deadline=clock() + self.timeout,
+            deadline=self.end,
             poll_interval=self.poke_interval,
         )
 
@@ -124,7 +123,7 @@ class IoTStudioPropertySensor(PollSensor):
         from airflow_provider.iotstudio.hooks import IoTStudioHook
 
         params = match_query(self.filters, self.thing_id, self.min_matches)
-        with IoTStudioHook(self.iotstudio_conn_id, space=self.space) as hook:
+        with IoTStudioHook(self.iotstudio_conn_id, space=self.space) as hook, hook.until(self.poll_end()):
 
             def matching() -> list[str]:
                 things = hook.list_things(category=self.category, params=params)
@@ -253,7 +252,7 @@ class FleetSensor(PollSensor):
             "thing_ids": None if fleet.thing_ids is None else list(fleet.thing_ids),
             "category": self.category,
             "filters": self.filters,
-            "deadline": clock() + self.timeout,
+            "deadline": self.end,
             "poll_interval": self.poke_interval,
         }
 
@@ -330,7 +329,7 @@ class IoTStudioEventSensor(FleetSensor):
         from airflow_provider.iotstudio.hooks import IoTStudioHook
 
         since = self.begin(context)
-        with IoTStudioHook(self.iotstudio_conn_id, space=self.space) as hook:
+        with IoTStudioHook(self.iotstudio_conn_id, space=self.space) as hook, hook.until(self.poll_end()):
             found = find_events(hook, Fleet.of(self), self.event, since)
         found.raise_if_missing()
         self.warn_once(f"{problem}; nothing is reported" for problem in found.unknown)
@@ -409,7 +408,7 @@ class IoTStudioSilenceSensor(FleetSensor):
 
         seconds = cast("float", self.silent_for)
         self._silence = self._silence or Silence(Fleet.of(self), seconds, self.properties)
-        with IoTStudioHook(self.iotstudio_conn_id, space=self.space) as hook:
+        with IoTStudioHook(self.iotstudio_conn_id, space=self.space) as hook, hook.until(self.poll_end()):
             found = self._silence.find(hook)
             if self._checks_names and len(found) < self.min_matches:
                 self.warn_once(self._silence.problems(hook, self.min_matches))

@@ -12,6 +12,7 @@ from airflow_provider.core.input.conditions import raise_problems
 from airflow_provider.core.input.rendered import CheckedOperator
 from airflow_provider.core.input.scalars import Scalar, read_scalars
 from airflow_provider.core.pages.links import ReportLink
+from airflow_provider.core.polling import bounded
 from airflow_provider.core.state.submission import Submission
 from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.errors import ProviderError, RunFailedError
@@ -141,7 +142,7 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         self._check_arguments()
         ensure_output(self.output_path, self.ldif_path)
         open_results_report(self, context)
-        seconds = wait.bounded(self.timeout, self.execution_timeout)
+        seconds = bounded(self.timeout, self.execution_timeout)
         deadline = wait.deadline_after(seconds)
         with LeanIXHook(self.leanix_conn_id) as hook:
             with self.open_rows(self.content) as content:

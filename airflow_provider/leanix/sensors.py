@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.compat import task_timeout
 from airflow_provider.core.input.conditions import raise_problems
 from airflow_provider.core.input.scalars import read_scalars
 from airflow_provider.core.sensor import PollSensor
@@ -13,7 +12,6 @@ from airflow_provider.errors import RunFailedError
 from airflow_provider.leanix.api import ENDED, UNSUCCESSFUL, run_id_problems
 from airflow_provider.leanix.arguments import SENSOR_SCALARS
 from airflow_provider.leanix.hooks import LeanIXHook
-from airflow_provider.leanix.runs import wait
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -37,8 +35,6 @@ class LeanIXRunSensor(PollSensor):
     template_fields: Sequence[str] = ("run_id", "poke_interval", "timeout", "leanix_conn_id")
     ui_color = "#d9e8f6"
 
-    _deadline = float("inf")
-
     def __init__(
         self,
         *,
@@ -56,18 +52,13 @@ class LeanIXRunSensor(PollSensor):
         self.deferrable = deferrable
         self.leanix_conn_id = leanix_conn_id
 
-    def execute(self, context: Context) -> Any:
-        """Wait for the run on the worker or in the triggerer."""
+    def check_arguments(self) -> None:
+        """Raise for invalid arguments, before the first request."""
         raise_problems([*run_id_problems(self.run_id), *read_scalars(self, SENSOR_SCALARS)])
-        self._deadline = wait.deadline_after(wait.bounded(self.timeout, self.execution_timeout))
-        return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Return the result of the run that the trigger has waited for, or raise the error of its end."""
         raise_problems(read_scalars(self, SENSOR_SCALARS))
-        seconds = wait.bounded(self.timeout, self.execution_timeout)
-        if event["status"] == "timeout" and seconds < self.timeout:
-            raise task_timeout(f"{self.unmet_condition()} after {seconds:g} s ('execution_timeout')")
         return super().execute_complete(context, event)
 
     def build_trigger(self, context: Context) -> LeanIXRunTrigger:
@@ -77,7 +68,7 @@ class LeanIXRunSensor(PollSensor):
         return LeanIXRunTrigger(
             leanix_conn_id=self.leanix_conn_id,
             run_id=self.run_id,
-            deadline=self._deadline,
+            deadline=self.end,
             poll_interval=self.poke_interval,
         )
 
@@ -87,7 +78,7 @@ class LeanIXRunSensor(PollSensor):
 
     def poll(self, context: Context) -> dict[str, Any] | None:
         """Return the result when the run has ended, else None."""
-        with LeanIXHook(self.leanix_conn_id) as hook, hook.until(self._deadline):
+        with LeanIXHook(self.leanix_conn_id) as hook, hook.until(self.poll_end()):
             status = hook.get_run_status(self.run_id)
         return self._result(status) if status in ENDED else None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.polling import clock
 from airflow_provider.core.sensor import PollSensor
 from airflow_provider.errors import one_line, shorten
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
@@ -69,7 +68,7 @@ class MapsIndoorsGeodataSensor(PollSensor):
             mapsindoors_conn_id=self.mapsindoors_conn_id,
             expected=[row.item for row in rows],
             match_on=self._match_on(),
-            deadline=clock() + self.timeout,
+            deadline=self.end,
             poll_interval=self.poke_interval,
         )
 
@@ -81,7 +80,7 @@ class MapsIndoorsGeodataSensor(PollSensor):
         """Compare once, and log the first mismatches."""
         from airflow_provider.mapsindoors.geodata.diff import mismatches
 
-        with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
+        with MapsIndoorsHook(self.mapsindoors_conn_id) as hook, hook.until(self.poll_end()):
             rows = self._rows(hook)
             found = mismatches([row.item for row in rows], hook.list_geodata(), self._match_on())
             if found:

@@ -6,6 +6,7 @@ try:
     from airflow.sdk.exceptions import (
         AirflowFailException,
         AirflowSensorTimeout,
+        AirflowSkipException,
         AirflowTaskTimeout,
         TaskDeferred,
     )
@@ -13,8 +14,15 @@ except ImportError:  # Airflow 3.1
     from airflow.exceptions import (  # type: ignore[no-redef,assignment]
         AirflowFailException,
         AirflowSensorTimeout,
+        AirflowSkipException,
         AirflowTaskTimeout,
         TaskDeferred,
     )
 
-__all__ = ["AirflowFailException", "AirflowSensorTimeout", "AirflowTaskTimeout", "TaskDeferred"]
+__all__ = [
+    "AirflowFailException",
+    "AirflowSensorTimeout",
+    "AirflowSkipException",
+    "AirflowTaskTimeout",
+    "TaskDeferred",
+]

@@ -12,7 +12,7 @@ from airflow_provider.amigocloud.values import path_problems, problems_of
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.compat import is_deferrable, without_retry
 from airflow_provider.core.files.row_operator import RowOperator
-from airflow_provider.core.polling import clock, wait_for
+from airflow_provider.core.polling import bounded, clock, shown_bound, wait_for
 from airflow_provider.errors import AmbiguousWriteError, InputError, ProviderError, RunFailedError
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ class AmigoCloudUploadOperator(RowOperator):
     :param deferrable: wait in the triggerer; by default Airflow's ``[operators] default_deferrable``
         (templated).
     :param poll_interval: maximum seconds between polls of the job (templated).
-    :param timeout: seconds after which the job counts as stuck (templated).
+    :param timeout: seconds after which the job counts as stuck (templated); ``execution_timeout`` is a
+        further bound, also while the task is deferred.
     :param amigocloud_conn_id: id of the Airflow connection; its token needs the permission to administrate,
         and must be a user's to read the job (templated).
     :return: ``{"job": hash, "dataset_ids": [n]}``, and ``rows`` where rows were uploaded.
@@ -108,7 +109,7 @@ class AmigoCloudUploadOperator(RowOperator):
                 job = self._upload(hook, options, submission, self._submission(context, "chunks"))
             else:
                 self.log.info("Resuming with job %s of an earlier attempt", job)
-            deadline = clock() + cast("float", self.timeout)
+            deadline = clock() + bounded(cast("float", self.timeout), self.execution_timeout)
             if not is_deferrable(cast("bool | None", self.deferrable)):
                 return add_to_outlet_events(
                     context, self.outlets, self._wait(hook, job, deadline, submission)
@@ -124,14 +125,15 @@ class AmigoCloudUploadOperator(RowOperator):
             deadline=deadline,
             poll_interval=cast("float", self.poll_interval),
         )
-        kwargs = _rows_noted(submission)
+        kwargs = {"job": job, **_rows_noted(submission)}
         return self.defer(trigger=trigger, method_name="execute_complete", kwargs=kwargs)
 
     def execute_complete(
-        self, context: Context, event: dict[str, Any], rows: int | None = None
+        self, context: Context, event: dict[str, Any], rows: int | None = None, job: str | None = None
     ) -> dict[str, Any]:
         """Return the result of the trigger's event.
 
+        :param job: the job that was waited for; None in a task that an earlier release has deferred.
         :param rows: number of rows; None when a file was sent as it is.
         :raises TimeoutError: when the job was not done in time.
         :raises RunFailedError: when the job has failed.
@@ -141,13 +143,10 @@ class AmigoCloudUploadOperator(RowOperator):
         self._check()
         submission = self._submission(context)
         known = {"rows": rows} if rows is not None else _rows_noted(submission)
-        if event["status"] == "timeout":
-            raise TimeoutError(f"job {submission.remote_id} was not done after {self.timeout:g} s")
-        try:
+        with self._uploaded(submission):
+            if event["status"] == "timeout":
+                raise self._stuck(job or submission.remote_id)
             raise_for(event)
-        except RunFailedError:
-            submission.renew()
-            raise
         submission.finished()
         result = {"job": event["job"], "dataset_ids": event["dataset_ids"], **known}
         return add_to_outlet_events(context, self.outlets, result)
@@ -272,20 +271,35 @@ class AmigoCloudUploadOperator(RowOperator):
         from airflow_provider.amigocloud.conditions import JobIsDone, check
 
         known = _rows_noted(submission)
+        with self._uploaded(submission):
+            try:
+                found = wait_for(
+                    lambda: check(hook, JobIsDone(job)),
+                    deadline=deadline,
+                    poll_interval=cast("float", self.poll_interval),
+                    log=self.log,
+                )
+            except TimeoutError:
+                raise self._stuck(job) from None
+        submission.finished()
+        return {"job": job, "dataset_ids": found["dataset_ids"], **known}
+
+    def _stuck(self, job: str | None) -> TimeoutError:
+        waited = shown_bound(cast("float", self.timeout), self.execution_timeout)
+        return TimeoutError(f"job {job} was not done after {waited}")
+
+    @contextmanager
+    def _uploaded(self, submission: Submission) -> Iterator[None]:
+        """Within the block, after an upload, let no retry upload again what the service may still import."""
         try:
-            found = wait_for(
-                lambda: check(hook, JobIsDone(job)),
-                deadline=deadline,
-                poll_interval=cast("float", self.poll_interval),
-                log=self.log,
-            )
+            yield
         except RunFailedError:
             submission.renew()
             raise
-        except TimeoutError:
-            raise TimeoutError(f"job {job} was not done after {self.timeout:g} s") from None
-        submission.finished()
-        return {"job": job, "dataset_ids": found["dataset_ids"], **known}
+        except Exception as error:
+            if submission.remembers or self._replaces:
+                raise
+            raise without_retry(error) from None
 
 
 def _rows_noted(submission: Submission) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.polling import TRANSIENT_ERRORS, clock, intervals, wait_for
@@ -169,15 +168,6 @@ def results_seconds(deadline: float) -> float:
     :param deadline: seconds since the epoch.
     """
     return min(RESULTS_SECONDS, max(_MIN_RESULTS_SECONDS, deadline - clock()))
-
-
-def bounded(timeout: float, execution_timeout: timedelta | None) -> float:
-    """Return the seconds that a task may wait: Airflow applies ``execution_timeout`` on workers only.
-
-    :param timeout: seconds.
-    :param execution_timeout: the task's argument.
-    """
-    return timeout if execution_timeout is None else min(timeout, execution_timeout.total_seconds())
 
 
 def deadline_after(seconds: float) -> float:

@@ -18,6 +18,7 @@ from airflow_provider.amigocloud.sensors import (
     AmigoCloudSqlSensor,
 )
 from airflow_provider.amigocloud.triggers import AmigoCloudTrigger
+from airflow_provider.core import sensor as sensor_module
 from airflow_provider.core.http.retry import RetryLimits
 from airflow_provider.errors import (
     InputError,
@@ -107,6 +108,20 @@ def test_a_job_that_a_project_token_may_not_see_ends_the_wait_at_once(sandbox, c
     with pytest.raises(PermissionDeniedError):
         TaskRunner().run(sensor)
     assert sandbox.counters.total() == 1
+
+
+@BOTH
+@pytest.mark.one_engine("embedded", "about faults of the transport")
+def test_a_service_that_is_down_keeps_no_sensor_beyond_its_timeout(sandbox, monkeypatch, deferrable):
+    monkeypatch.setattr(AmigoCloudHook, "retry_limits", RetryLimits(attempts=10**6, total=1e6, cap=0.05))
+    monkeypatch.setattr(sensor_module, "_LEAST_POLL_SECONDS", 0.3)
+    sandbox.faults.add("status", status=503, path="/sql", times=None)
+    sensor = AmigoCloudSqlSensor(
+        sql="SELECT 1", deferrable=deferrable, task_id="task", poke_interval=0.05, timeout=0.2
+    )
+    with pytest.raises(AirflowSensorTimeout):
+        TaskRunner().run(sensor)
+    assert sandbox.counters.total("/sql") > 1
 
 
 @BOTH

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from airflow_provider.amigocloud import api, uploads
@@ -178,6 +180,26 @@ def test_a_job_that_is_stuck_ends_in_a_timeout_and_is_found_again(sandbox, path,
     sandbox.clock.advance(2e6)
     assert task.run(upload(path, deferrable=deferrable))["dataset_ids"] == uploaded(sandbox)
     assert sandbox.counters.total("POST") == 1
+
+
+@BOTH
+@pytest.mark.parametrize("dataset", [None, 1], ids=["new", "replaced"])
+def test_without_a_state_store_no_retry_uploads_what_may_still_be_imported(
+    sandbox, path, deferrable, dataset
+):
+    sandbox.amigocloud.job_latency = 1e6
+    task = TaskRunner(remembers=False)
+    with pytest.raises(TimeoutError, match=r"job [0-9a-f]+ was not done after 0.1 s") as caught:
+        task.run(upload(path, deferrable=deferrable, timeout=0.1, dataset=dataset))
+    assert isinstance(caught.value, AirflowFailException) == (dataset is None)
+
+
+@BOTH
+def test_the_shorter_of_both_timeouts_ends_the_wait_for_a_job(sandbox, path, deferrable):
+    sandbox.amigocloud.job_latency = 1e6
+    bound = timedelta(seconds=0.2)
+    with pytest.raises(TimeoutError, match=r"after 0.2 s \('execution_timeout'\)"):
+        TaskRunner().run(upload(path, deferrable=deferrable, timeout=600, execution_timeout=bound))
 
 
 def test_a_changed_request_is_a_new_upload(sandbox, path, tmp_path):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from itertools import islice
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from airflow_provider import errors
 from airflow_provider.core import polling
-from airflow_provider.core.polling import intervals, wait_for
+from airflow_provider.core.polling import bounded, intervals, shown_bound, wait_for
 from tests.support.fake_clock import FakeClock
 
 
@@ -72,3 +73,13 @@ def test_a_permanent_failure_ends_the_wait_at_once(clock: FakeClock) -> None:
     with pytest.raises(errors.NotFoundError):
         wait_for(fail, deadline=9e9, poll_interval=5, log=LOG, sleep=clock.sleep)
     assert clock.slept == []
+
+
+def test_the_shorter_of_both_timeouts_bounds_a_wait() -> None:
+    half_a_minute = timedelta(seconds=30)
+    assert (bounded(100, None), shown_bound(100, None)) == (100, "100 s")
+    assert (bounded(100, half_a_minute), shown_bound(100, half_a_minute)) == (
+        30,
+        "30 s ('execution_timeout')",
+    )
+    assert (bounded(10, half_a_minute), shown_bound(10, half_a_minute)) == (10, "10 s")

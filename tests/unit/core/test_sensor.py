@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from airflow_provider.core import sensor as sensor_module
 from airflow_provider.core.compat import sensor_timeout
 from airflow_provider.core.sensor import PollSensor
 from airflow_provider.core.trigger_events import error_event
 from airflow_provider.errors import NotFoundError, ServerError, TransportError
-from tests.support.airflow_names import TaskDeferred
+from tests.support.airflow_names import AirflowSkipException, AirflowTaskTimeout, TaskDeferred
 from tests.support.state_store import FakeStateStore
 
 
@@ -105,3 +107,62 @@ def test_the_event_of_a_trigger_becomes_the_result_or_the_error() -> None:
         sensor.execute_complete({}, error_event(NotFoundError(404)))
     with pytest.raises(type(sensor_timeout("")), match="it is not found after 60 s"):
         sensor.execute_complete({}, {"status": "timeout"})
+
+
+BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
+
+
+def sense(sensor: Scripted, deferrable: bool) -> Any:
+    """Run a sensor as Airflow does, which resumes it after a deferral; return its result."""
+    sensor.deferrable = deferrable
+    try:
+        return sensor.execute({})
+    except TaskDeferred as deferral:
+        try:
+            event = {"status": "done", **(sensor.poll({}) or {})}
+        except Exception as error:
+            event = error_event(error)
+        return sensor.resume_execution(deferral.method_name, {"event": event}, {})  # type: ignore[arg-type]
+
+
+@BOTH
+@pytest.mark.parametrize("polls_first", [True, False])
+def test_an_error_of_a_sensor_that_never_fails_skips_the_task(deferrable: bool, polls_first: bool) -> None:
+    sensor = Scripted(script=[NotFoundError(404)], never_fail=True)
+    sensor.polls_before_deferring = polls_first
+    with pytest.raises(AirflowSkipException):
+        sense(sensor, deferrable)
+
+
+@BOTH
+def test_a_sensor_that_fails_softly_fails_for_an_error(deferrable: bool) -> None:
+    with pytest.raises(NotFoundError):
+        sense(Scripted(script=[NotFoundError(404)], soft_fail=True), deferrable)
+
+
+@BOTH
+def test_a_sensor_that_fails_silently_goes_on_after_an_error(deferrable: bool) -> None:
+    assert sense(Scripted(script=[NotFoundError(404), {"found": 1}], silent_fail=True), deferrable) == {
+        "found": 1
+    }
+
+
+def test_a_sensor_that_fails_softly_is_skipped_at_its_timeout() -> None:
+    sensor = Scripted(script=[], soft_fail=True)
+    with pytest.raises(AirflowSkipException):
+        sensor.resume_execution("execute_complete", {"event": {"status": "timeout"}}, {})  # type: ignore[arg-type]
+
+
+def test_the_shorter_of_both_timeouts_ends_a_deferred_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sensor_module, "clock", lambda: 1000.0)
+    for limit, end in ((None, 1060), (timedelta(seconds=90), 1060), (timedelta(seconds=30), 1030)):
+        sensor = Scripted(script=[], execution_timeout=limit)
+        sensor.deferrable = True
+        with pytest.raises(TaskDeferred):
+            sensor.execute({})
+        assert sensor.end == end
+    with pytest.raises(AirflowTaskTimeout, match=r"after 30 s \('execution_timeout'\)"):
+        sensor.execute_complete({}, {"status": "timeout"})
+    assert sensor.poll_end() == 1030
+    sensor.end = 1001
+    assert sensor.poll_end() == 1010  # A poll may have to wait for its turn.

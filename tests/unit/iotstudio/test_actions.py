@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from contextlib import nullcontext
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -530,6 +530,16 @@ async def test_the_deadline_in_the_triggerer_fails_the_task(service: IoTStudioSe
     with pytest.raises(RunFailedError, match="was not finished") as caught:
         operator(timeout=0.05).execute_complete(context(FakeStateStore()), event)
     assert (caught.value.run_id, caught.value.status) == (requested(service)[0].uid, "pending")
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_the_shorter_of_both_timeouts_ends_the_wait_for_an_action(
+    service: IoTStudioService, deferrable: bool
+) -> None:
+    service.device_seconds = None
+    bound = timedelta(seconds=0.2)
+    with pytest.raises(RunFailedError, match=r"not finished after 0.2 s \('execution_timeout'\)"):
+        TaskRunner().run(operator(deferrable=deferrable, timeout=600, execution_timeout=bound))
 
 
 async def test_the_trigger_reports_a_missing_action(service: IoTStudioService) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -188,6 +187,3 @@ def test_seconds_are_bounded(clock: FakeClock) -> None:
         5,
     ]
     assert wait.deadline_after(7) == clock.now + 7
-    assert wait.bounded(100, None) == 100
-    assert wait.bounded(100, timedelta(seconds=30)) == 30
-    assert wait.bounded(10, timedelta(seconds=30)) == 10
