@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider.amigocloud.export.sources import Source
     from airflow_provider.amigocloud.hooks import AmigoCloudHook
     from airflow_provider.amigocloud.sql.statement import Statement
+    from airflow_provider.core.state.submission import Submission
 
 
 # Modules of the export are imported where it runs: DAG files are parsed often.
@@ -268,9 +269,9 @@ class AmigoCloudExportOperator(CheckedOperator):
 class AmigoCloudSqlOperator(CheckedOperator):
     """Run a statement that writes: INSERT, UPDATE or DELETE.
 
-    The statement is sent once. When there is no response, the task fails with ``AmbiguousWriteError`` and
-    Airflow does not retry it, as the statement may have taken effect. Check the data, then clear the task if
-    the statement must run again.
+    The statement is sent once. When there is no response, or an earlier attempt was killed while it was sent
+    (known from Airflow 3.3 on), the task fails with ``AmbiguousWriteError`` and Airflow does not retry it, as
+    the statement may have taken effect. Check the data, then clear the task if the statement must run again.
 
     :param sql: the statement (templated).
     :param amigocloud_conn_id: id of the Airflow connection; its token needs the permission to edit
@@ -291,15 +292,39 @@ class AmigoCloudSqlOperator(CheckedOperator):
         """Run the statement, and return ``{"rows": n}``, the number of affected rows.
 
         :raises InputError: when it is not one statement, or reads only.
-        :raises AmbiguousWriteError: when there was no response; the task is not retried.
+        :raises AmbiguousWriteError: when it may have been sent before, or there was no response; the task is
+            not retried.
         """
-        from airflow_provider.amigocloud.hooks import AmigoCloudHook
+        from airflow_provider.core.state.submission import Submission
 
         statement = write_text(self.sql)
-        with AmigoCloudHook(self.amigocloud_conn_id) as hook:
-            try:
-                rows = hook.run(statement)
-            except AmbiguousWriteError as error:
-                raise without_retry(error) from None
-        self.log.info("%d rows affected", rows)
+        request = [self.amigocloud_conn_id, statement]
+        submission = Submission(cast("Any", context), request, self.log, "statement")
+        if submission.remote_id:
+            rows = int(submission.note)
+            self.log.info("An earlier attempt has run the statement: %d rows affected", rows)
+        else:
+            rows = self._run(statement, submission)
+            self.log.info("%d rows affected", rows)
         return add_to_outlet_events(context, self.outlets, {"rows": rows})
+
+    def _run(self, statement: str, submission: Submission) -> int:
+        """Send the statement, unless an earlier attempt may have sent it; return the number of rows."""
+        from airflow_provider.amigocloud.hooks import AmigoCloudHook
+
+        try:
+            if submission.is_known:
+                raise AmbiguousWriteError(
+                    "an earlier attempt of this task was killed while it sent the statement, which may have"
+                    " taken effect; check the data, and clear the task if the statement must run again"
+                )
+            with AmigoCloudHook(self.amigocloud_conn_id) as hook:
+                hook.need_project()
+                submission.intend()
+                rows = hook.run(statement)
+        except ProviderError as error:
+            submission.renew()
+            raise (without_retry(error) if isinstance(error, AmbiguousWriteError) else error) from None
+        submission.created("sent", rows)
+        submission.finished()
+        return rows

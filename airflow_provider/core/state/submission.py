@@ -44,8 +44,8 @@ class Submission:
         self._task = task_identity(context)
         if self._store is None:
             log.info(
-                "No task state store here (it came with Airflow 3.3): after a crash, remote work is found"
-                " by its marker only"
+                "No task state store here (it came with Airflow 3.3): after a crash, only remote work that"
+                " carries a marker is found again"
             )
         stored = self._read()
         same = stored.get("request") == self._request

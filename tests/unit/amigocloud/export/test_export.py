@@ -26,6 +26,7 @@ from airflow_provider.errors import (
     ServerError,
 )
 from airflow_provider.sandbox.amigocloud import seed
+from tests.support.task_runner import TaskRunner
 
 pytestmark = pytest.mark.both_engines
 
@@ -406,7 +407,7 @@ def test_a_read_token_of_the_project_is_enough(connect, tmp_path):
 
 
 def write(sql: str, **arguments: Any) -> Any:
-    return AmigoCloudSqlOperator(task_id="write", sql=sql, **arguments).execute({})
+    return TaskRunner().run(AmigoCloudSqlOperator(task_id="write", sql=sql, **arguments))
 
 
 def test_a_statement_returns_the_number_of_affected_rows(sandbox):

@@ -158,7 +158,7 @@ def test_what_does_not_write_is_never_sent_as_a_write(sandbox, sql):
     with AmigoCloudHook() as hook, pytest.raises(InputError):
         hook.run(sql)
     with pytest.raises(InputError):
-        AmigoCloudSqlOperator(task_id="task", sql=sql).execute({})
+        TaskRunner().run(AmigoCloudSqlOperator(task_id="task", sql=sql))
     assert sandbox.counters.total() == 0
 
 
@@ -172,7 +172,7 @@ def test_what_does_not_write_is_never_sent_as_a_write(sandbox, sql):
     ],
 )
 def test_a_statement_between_comments_runs_once(sandbox, sql, rows):
-    assert AmigoCloudSqlOperator(task_id="task", sql=sql).execute({}) == {"rows": rows}
+    assert TaskRunner().run(AmigoCloudSqlOperator(task_id="task", sql=sql)) == {"rows": rows}
     assert sandbox.counters.total() == 1
     with AmigoCloudHook() as hook:
         assert hook.run("UPDATE dataset_1 SET value = 0 WHERE name = 'Curie'; -- done") == 1
