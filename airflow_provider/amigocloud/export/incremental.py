@@ -15,6 +15,7 @@ from airflow_provider.amigocloud.export.keyset import literal
 from airflow_provider.amigocloud.pagination import NUMBER_TYPES, Page, quoted_name
 from airflow_provider.core.input.values import shown
 from airflow_provider.core.state.chunks import read_chunks, write_chunks
+from airflow_provider.core.state.identity import without_expiry
 from airflow_provider.core.state.watermark import Watermark
 from airflow_provider.errors import InputError, one_line
 
@@ -247,6 +248,9 @@ def _mark(key: Any, value: Any) -> str:
 class WatermarkStore:
     """Store of an outlet asset's watermark, with the marks of the rows near it.
 
+    A run that has succeeded and is cleared starts from its own start again, whatever runs have followed; when
+    others have, it moves nothing.
+
     :param context: context of the task.
     :param outlets: outlets of the task; there must be exactly one.
     :param source: what is exported, as JSON, with its ``column``; another source starts over.
@@ -262,14 +266,30 @@ class WatermarkStore:
         self._watermark = Watermark(
             context, outlets, source, log, name=_STORE_KEY, argument="incremental_column"
         )
+        self._own: Any = context.get("task_state_store")
+        self._exported = self._watermark.done() if self._watermark.store is not None else {}
+        self._start: tuple[Any, frozenset[str]] = (None, frozenset())
 
     def load(self) -> tuple[Any, frozenset[str]]:
         """Return the watermark and the marks; None and no marks when none is stored."""
         with self._watermark.readable():
-            return self._load()
+            self._start = self._load()
+        if self._is_followed:
+            self._log.info(
+                "This run exported the rows from %s on before; they come again, with those of later runs",
+                self._start[0],
+            )
+        return self._start
+
+    @property
+    def _is_followed(self) -> bool:
+        """True if this run has succeeded before, and others have moved the watermark since."""
+        return bool(self._exported) and not self._watermark.is_last_run
 
     def _load(self) -> tuple[Any, frozenset[str]]:
-        start = self._watermark.start()
+        start, store = self._watermark.start(), self._watermark.store
+        if self._is_followed:
+            start, store = self._exported, self._own
         watermark = start.get("watermark")
         if watermark is not None and is_ahead(watermark, self._column):
             self._log.warning(
@@ -279,9 +299,7 @@ class WatermarkStore:
             )
             return None, frozenset()
         marks: list[str] = []
-        for chunk in read_chunks(
-            self._watermark.store, _STORE_KEY, start.get("turn"), start.get("chunks", 0)
-        ):
+        for chunk in read_chunks(store, _STORE_KEY, start.get("turn"), start.get("chunks", 0)):
             marks += chunk
         return watermark, frozenset(marks)
 
@@ -291,11 +309,21 @@ class WatermarkStore:
         :param increment: the finished increment.
         """
         store = self._watermark.store
-        if store is None or increment.watermark is None:
+        if store is None or increment.watermark is None or self._is_followed:
             return
         with self._watermark.readable():
             turn = 1 - int(self._watermark.start().get("turn", 1))
-        marks = increment.marks()
-        chunks = [marks[at : at + _CHUNK] for at in range(0, len(marks), _CHUNK)]
-        stored = write_chunks(store, _STORE_KEY, turn, chunks)
+        stored = write_chunks(store, _STORE_KEY, turn, _chunks(increment.marks()))
         self._watermark.move({"watermark": increment.watermark, **stored})
+        self._note()
+
+    def _note(self) -> None:
+        """Store where this run has started, for when it is cleared after later runs."""
+        if self._own is not None:
+            watermark, marks = self._start
+            stored = write_chunks(self._own, _STORE_KEY, 0, _chunks(sorted(marks)), **without_expiry())
+            self._watermark.note({"watermark": watermark, **stored})
+
+
+def _chunks(marks: list[str]) -> list[list[str]]:
+    return [marks[at : at + _CHUNK] for at in range(0, len(marks), _CHUNK)]

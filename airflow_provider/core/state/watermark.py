@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.state.identity import fingerprint, task_identity, without_expiry
-from airflow_provider.errors import InputError, ProviderError
+from airflow_provider.errors import InputError, ProviderError, one_line
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
@@ -17,7 +17,10 @@ class Watermark:
     """The state from which the next run's export starts; it moves after a file got its final name.
 
     When the last run that moved the state is repeated (it died afterwards, or was cleared), it starts from
-    the same state as before, so that its file is never replaced by a file that lacks rows.
+    the same state as before, so that its file is never replaced by a file that lacks rows. For a run that
+    others have followed, its own :meth:`note` says where it started.
+
+    The state is read once: what runs that overlap with this one store meanwhile changes nothing in it.
 
     :param context: the task's context.
     :param outlets: the task's outlets; there must be exactly one.
@@ -48,6 +51,8 @@ class Watermark:
         self._name = name
         self._source = fingerprint(source)
         self._run = "/".join(task_identity(context))
+        self._log = log
+        self._known: dict[str, Any] | None = None
         if self.store is None:
             log.warning(
                 "No state store for assets here (it came with Airflow 3.3): there is no watermark, and all"
@@ -56,9 +61,13 @@ class Watermark:
 
     def start(self) -> dict[str, Any]:
         """Return the state from which this run starts; empty when there is none."""
-        known = self._read(self.store)
-        found = known.get("start" if known.get("run") == self._run else "latest")
+        found = self._first_read().get("start" if self.is_last_run else "latest")
         return found if isinstance(found, dict) else {}
+
+    @property
+    def is_last_run(self) -> bool:
+        """True if this run was the last one to move the state."""
+        return self._first_read().get("run") == self._run
 
     @contextmanager
     def readable(self) -> Iterator[None]:
@@ -79,7 +88,14 @@ class Watermark:
     def move(self, state: Mapping[str, Any]) -> None:
         """Store the state from which the next run starts, together with this run's own start."""
         if self.store is not None:
-            value = {"source": self._source, "run": self._run, "latest": state, "start": self.start()}
+            start = self.start()
+            if (other := self._read(self.store).get("run")) not in (self._first_read().get("run"), self._run):
+                self._log.warning(
+                    "Run %s has moved the watermark during this one: rows may be in the files of both."
+                    " Set max_active_runs=1 for the DAG",
+                    one_line(str(other)),
+                )
+            value = {"source": self._source, "run": self._run, "latest": state, "start": start}
             self.store.set(self._name, value)
 
     def done(self) -> dict[str, Any]:
@@ -90,6 +106,11 @@ class Watermark:
         """Store a note about this run's finished export, in the task's state."""
         if self._own is not None:
             self._own.set(self._name, {"source": self._source, **exported}, **without_expiry())
+
+    def _first_read(self) -> dict[str, Any]:
+        if self._known is None:
+            self._known = self._read(self.store)
+        return self._known
 
     def _read(self, store: Any) -> dict[str, Any]:
         known = store.get(self._name) if store is not None else None

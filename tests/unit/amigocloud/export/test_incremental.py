@@ -20,7 +20,7 @@ from airflow_provider.errors import IncompleteExportError, InputError
 from airflow_provider.sandbox.amigocloud import seed
 from airflow_provider.sandbox.amigocloud.sql.dialect import format_moment
 from tests.support.per_asset import PerAsset
-from tests.support.state_store import FakeAssetStateStores
+from tests.support.state_store import FakeAssetStateStores, FakeStateStore
 from tests.unit.amigocloud.export.test_export import lines
 
 pytestmark = pytest.mark.both_engines
@@ -36,12 +36,16 @@ class Dag:
         self.stores: PerAsset | None = FakeAssetStateStores()
         self.path = path
         self.runs = 0
+        self.own: dict[int, FakeStateStore] = {}
 
     def run(self, **arguments: Any) -> list[dict[str, Any]]:
         self.events = PerAsset(lambda: SimpleNamespace(extra={}))
         self.runs += not arguments.pop("again", False)
-        ti = SimpleNamespace(dag_id="dag", task_id="export", run_id=f"run {self.runs}", map_index=-1)
+        number = arguments.pop("number", self.runs)
+        ti = SimpleNamespace(dag_id="dag", task_id="export", run_id=f"run {number}", map_index=-1)
+        own = self.own.setdefault(number, FakeStateStore())
         context = {"asset_state_store": self.stores, "outlet_events": self.events, "ti": ti}
+        context |= {"task_state_store": own} if self.stores is not None else {}
         given = {"dataset": seed.ASSETS, "incremental_column": "updated_at", "outlets": [ASSETS]}
         if "sql" in arguments:
             del given["dataset"]
@@ -177,6 +181,20 @@ def test_a_run_that_is_done_again_gives_its_rows_again(sandbox, dag):
     assert dag.run() == []
     add(sandbox, 9003, "2025-02-02 00:00:00+00:00")
     assert numbers(dag.run()) == [9003]
+
+
+@pytest.mark.parametrize("lag", [None, timedelta(days=2)])
+def test_a_run_that_is_cleared_after_later_ones_gives_its_rows_again_and_moves_nothing(sandbox, dag, lag):
+    for day in range(1, 5):
+        dag.run(lag=lag)
+        add(sandbox, 9000 + day, f"2025-02-0{day} 00:00:00+00:00")
+    before = json.dumps(dag.stores[ASSETS])
+    for _ in range(2):
+        assert numbers(dag.run(lag=lag, again=True, number=2)) == [9001, 9002, 9003, 9004]
+        assert json.dumps(dag.stores[ASSETS]) == before
+    assert numbers(dag.run(lag=lag, again=True, number=3)) == [9002, 9003, 9004]
+    assert len(dag.run(lag=lag, again=True, number=1)) == 3004
+    assert numbers(dag.run(lag=lag)) == [9004]
 
 
 FUTURE = "2099-01-01 00:00:00+00:00"

@@ -86,3 +86,18 @@ def test_a_state_that_is_no_object_counts_as_none() -> None:
     stores = Stores()
     stores.run("1").move(["until"])  # type: ignore[arg-type]
     assert stores.run("2").start() == {}
+
+
+def test_runs_that_overlap_keep_their_own_start_and_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    stores = Stores()
+    stores.run("1").move({"until": 1})
+    second, third = stores.run("2"), stores.run("3")
+    assert second.start() == third.start() == {"until": 1}
+    third.move({"until": 3})
+    assert "max_active_runs" not in caplog.text
+    second.move({"until": 2})
+    assert "Run d/t/3/-1 has moved the watermark" in caplog.text
+    assert "max_active_runs" in caplog.text
+    assert stores.run("2").start() == {"until": 1}
+    assert stores.run("2").is_last_run
+    assert not stores.run("3").is_last_run
