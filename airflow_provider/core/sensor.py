@@ -41,8 +41,7 @@ class PollSensor(BaseSensorOperator):
     """Whether a deferrable sensor polls once on the worker, which may spare the deferral."""
 
     _tolerance: Tolerance | None = None
-    end = float("inf")
-    """Time at which the sensor stops waiting, in seconds since the epoch."""
+    _end: float | None = None
 
     def _do_render_template_fields(
         self, parent: Any, template_fields: Iterable[str], context: Any, jinja_env: Any, seen_oids: set[int]
@@ -76,7 +75,7 @@ class PollSensor(BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         """Wait on the worker or, when deferrable, in the triggerer; returns the task's result."""
         self.check_arguments()
-        self.end = clock() + bounded(self.timeout, self.execution_timeout)
+        self._end = None
         if not is_deferrable(self.deferrable):
             return super().execute(context)
         if self.silent_fail:
@@ -107,6 +106,13 @@ class PollSensor(BaseSensorOperator):
             if self.never_fail:
                 raise task_skip("Skipping due to never_fail is set to True.") from error
             raise
+
+    @property
+    def end(self) -> float:
+        """Time at which the sensor stops waiting, in seconds since the epoch."""
+        if self._end is None:
+            self._end = clock() + bounded(self.timeout, self.execution_timeout)
+        return self._end
 
     def poll_end(self) -> float:
         """Return the time after which a poll is not retried, in seconds since the epoch."""

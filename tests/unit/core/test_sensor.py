@@ -164,5 +164,5 @@ def test_the_shorter_of_both_timeouts_ends_a_deferred_wait(monkeypatch: pytest.M
     with pytest.raises(AirflowTaskTimeout, match=r"after 30 s \('execution_timeout'\)"):
         sensor.execute_complete({}, {"status": "timeout"})
     assert sensor.poll_end() == 1030
-    sensor.end = 1001
+    sensor._end = 1001
     assert sensor.poll_end() == 1010  # A poll may have to wait for its turn.
