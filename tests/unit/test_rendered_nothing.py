@@ -16,6 +16,7 @@ from airflow_provider.core.input import rendered
 from airflow_provider.errors import InputError
 from airflow_provider.iotstudio.operators import (
     IoTStudioExportHistoryOperator,
+    IoTStudioExportThingsOperator,
     IoTStudioWritePropertiesOperator,
 )
 from airflow_provider.sandbox.server import Sandbox
@@ -112,6 +113,32 @@ def test_none_of_a_task_selects_nothing_and_ends_the_export(
     assert states == {("found", "success"): 1, ("one", "failed"): 1, ("mapped", "failed"): 2}
     assert sandbox.counters.total("iotstudio") == 0
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("kwargs", [False, True], ids=["expand", "expand_kwargs"])
+@pytest.mark.parametrize("literal", [False, True], ids=["of a task", "literal"])
+def test_none_among_mapped_values_selects_nothing_and_ends_its_task(
+    sandbox: Sandbox, tmp_path: Path, run_dag: Callable[..., Any], kwargs: bool, literal: bool
+) -> None:
+    values: Any = ["Sensors", None, ""]
+    dag_id = f"none_mapped_{kwargs}_{literal}"
+    with DAG(dag_id, schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)) as dag:
+        path = str(tmp_path / "{{ ti.map_index }}.jsonl")
+        mapped = IoTStudioExportThingsOperator.partial(
+            task_id="mapped", output_path=path, filters=None, retries=0
+        )
+        if kwargs:
+            values = [{"category": value} for value in values]
+        found = values if literal else task(task_id="found")(lambda: values)()
+        if kwargs:
+            mapped.expand_kwargs(found)
+        else:
+            mapped.expand(category=found)
+    states = {
+        one.map_index: str(one.state) for one in run_dag(dag).get_task_instances() if one.task_id == "mapped"
+    }
+    assert states == {0: "success", 1: "failed", 2: "failed"}
+    assert [path.name for path in tmp_path.iterdir()] == ["0.jsonl"]
 
 
 def test_the_arguments_whose_default_drops_nothing_are_these() -> None:

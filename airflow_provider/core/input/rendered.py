@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from airflow.sdk import BaseOperator
@@ -21,8 +21,9 @@ def render_checked(
 ) -> None:
     """Render the arguments of a task, and require that those that were given have a value.
 
-    An argument of None counts as not given. When it comes from a task that returned None, or from a template
-    of native objects without a value, a condition would be dropped, and everything be selected.
+    An argument of None counts as not given. When it comes from a task that returned None, from a template of
+    native objects without a value, or from the values of a mapped task, a condition would be dropped, and
+    everything be selected.
 
     :param task: the operator.
     :param render: Airflow's rendering.
@@ -31,8 +32,10 @@ def render_checked(
     :param others: further arguments of the rendering.
     :raises InputError: naming each argument that has no value.
     """
-    names = list(template_fields)
-    given = [name for name in names if getattr(parent, name, None) is not None] if parent is task else []
+    names, given = list(template_fields), list[str]()
+    if parent is task:
+        mapped = _mapped_names(task)
+        given = [name for name in names if getattr(task, name, None) is not None or name in mapped]
     render(parent, names, *others)
     lost = [name for name in given if getattr(task, name) is None and name not in _HARMLESS]
     if lost:
@@ -43,6 +46,15 @@ def render_checked(
             " argument out if it is not needed"
             for name in lost
         )
+
+
+def _mapped_names(task: Any) -> Collection[str]:
+    """Return the arguments that a mapped task has from ``expand`` or ``expand_kwargs``; none for others."""
+    if not getattr(task, "_BaseOperator__from_mapped", False):
+        return ()
+    given: Mapping[str, Any] = getattr(task, "_BaseOperator__init_kwargs", {})
+    constant: Mapping[str, Any] = getattr(task.dag.task_dict.get(task.task_id), "partial_kwargs", given)
+    return given.keys() - constant.keys()
 
 
 class CheckedOperator(BaseOperator):
