@@ -8,9 +8,8 @@ from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -18,7 +17,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from airflow_provider.core.http.call import Call, pairs
-from airflow_provider.core.http.reply import Reply, non_finite_values
+from airflow_provider.core.http.reply import Reply, non_finite_values, service_time
 from airflow_provider.core.http.twins import iterate, run
 from airflow_provider.core.redaction import redact, without_query
 from airflow_provider.errors import IncompleteExportError, InputError, RequestRejectedError, ServerError
@@ -217,15 +216,6 @@ def refuse_non_finite(body: bytes) -> None:
         )
     if problems:
         raise InputError(problems, "the reply")
-
-
-def service_time(reply: Reply) -> datetime | None:
-    """Return the service's time when it sent a reply; None if it has none."""
-    try:
-        moment = parsedate_to_datetime(reply.headers.get("date", ""))
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def without_token(link: str | None) -> str | None:

@@ -6,6 +6,8 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -354,3 +356,12 @@ def flat(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return clauses(*map(flat, value), by=", ")
     return "" if value is None else str(value)
+
+
+def service_time(reply: Reply) -> datetime | None:
+    """Return the service's time when it sent a reply; None if it has none."""
+    try:
+        moment = parsedate_to_datetime(reply.headers.get("date", ""))
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -60,9 +60,17 @@ class HistoryWatermark:
     :param watermark: the stored state, by the name :data:`HISTORY_STATE`.
     :param log: gets one line when a run exports its span again.
     :param lag: how late a value may arrive; None when late values are not looked for.
+    :param now: function that returns the present time; None for the worker's.
     """
 
-    def __init__(self, watermark: Watermark, log: Logger, lag: timedelta | None = None) -> None:
+    def __init__(
+        self,
+        watermark: Watermark,
+        log: Logger,
+        lag: timedelta | None = None,
+        now: Callable[[], datetime] | None = None,
+    ) -> None:
+        self._now = now or (lambda: datetime.now(UTC))
         self._log = log
         self._lag = lag
         self._watermark = watermark
@@ -87,12 +95,12 @@ class HistoryWatermark:
             self._log.warning("the watermark %s has not come yet: the export starts over", self._until)
             self._until = None
         if self._until is None:
-            return closed_span(requested.start, requested.end)
+            return closed_span(requested.start, requested.end, self._now())
         start = self._until
         if self._lag and (since := _parse_time(state.get("since"))):
             start = min(start, max(start - self._lag, since))
             self._marks = LagMarks(self._load_marks(state))
-        span = closed_span(self._until, requested.end)
+        span = closed_span(self._until, requested.end, self._now())
         return Span(start, span.end)
 
     def _span_of_cleared_run(self) -> Span:
@@ -299,7 +307,7 @@ def _parse_time(text: str | None) -> datetime | None:
     return api.parse_time(text) if text else None
 
 
-def closed_span(start: datetime | None, end: datetime | None) -> Span:
+def closed_span(start: datetime | None, end: datetime | None, now: datetime) -> Span:
     """Return a span that ends now or earlier, after a short wait when its values may still arrive.
 
     Without an end, values recorded while Thing after Thing is read would be missed: those of the first Things
@@ -307,8 +315,8 @@ def closed_span(start: datetime | None, end: datetime | None) -> Span:
 
     :param start: start of the span.
     :param end: the requested end; None for now.
+    :param now: the present time.
     """
-    now = datetime.now(UTC)
     until = min(now, end or now)
     # When a run follows at once, nothing new is recorded yet: its span is empty.
     span = Span(start, max(until, start or until))

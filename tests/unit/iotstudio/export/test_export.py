@@ -505,10 +505,38 @@ def test_values_recorded_during_an_export_are_left_to_the_next_export(
     assert lines(path)[0]["value"] == 32.5
 
 
+def test_the_services_time_ends_the_span_not_that_of_a_worker_whose_clock_is_ahead(
+    service: IoTStudioService,
+    sandbox: Sandbox,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    memory, path = Memory(), tmp_path / "history.jsonl"
+    sandbox.clock.advance(-300)
+    thing, now = service.space.things[THING], int(sandbox.clock.now() * 1000)
+    thing.record("temperature", now - 10_000, 30.5)
+    thing.record("temperature", now + 60_000, 32.5)  # While the Things are read one after the other.
+    assert increment(path, memory, "first", start="2026-02-01")["rows"] == 1
+    assert "behind this worker's" in caplog.text + capsys.readouterr().out
+    thing.record("temperature", now + 30_000, 31.5)
+    sandbox.clock.advance(300)
+    assert increment(path, memory, "second")["rows"] == 2
+    assert sorted(line["value"] for line in lines(path)) == [31.5, 32.5]
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_service_that_does_not_tell_its_time_has_the_workers(
+    service: IoTStudioService, sandbox: Sandbox, tmp_path: Path, status: int
+) -> None:
+    sandbox.faults.add("status", status=status, path="/things$", times=None)
+    assert increment(tmp_path / "history.jsonl", Memory(), "first", start="2026-01-03")["rows"] == 48
+
+
 def test_an_end_in_the_past_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(incremental, "CLOCK_MARGIN", 60.0)
     end = datetime(2026, 1, 2, tzinfo=UTC)
-    assert incremental.closed_span(None, end).end == end
+    assert incremental.closed_span(None, end, datetime.now(UTC)).end == end
 
 
 def test_a_run_that_is_cleared_exports_its_own_span_again(service: IoTStudioService, tmp_path: Path) -> None:
