@@ -16,7 +16,7 @@ from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.values import problems_of
 from airflow_provider.amigocloud.watchers.observations import CHANGED, Observation, ObservedState
 from airflow_provider.core.state.identity import fingerprint
-from airflow_provider.core.triggers import PollTrigger
+from airflow_provider.core.triggers import PollTrigger, read_interval
 from airflow_provider.errors import InputError
 
 if TYPE_CHECKING:
@@ -97,13 +97,7 @@ class _Watcher(BaseEventTrigger):
 
     def problems(self) -> list[str]:
         """Return why this watcher could never fire."""
-        from airflow_provider.core.input.scalars import Scalar, read_scalar
-
-        try:
-            read_scalar("poll_interval", self.poll_interval, Scalar("seconds", above=0))
-        except InputError as error:
-            return error.problems
-        return []
+        return read_interval(self)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments from which Airflow makes this trigger elsewhere.

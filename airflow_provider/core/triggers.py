@@ -213,6 +213,16 @@ class NewItemsTrigger(BaseEventTrigger):
         return payloads, None if known is not None and known == hashes.keys() else sorted(hashes)
 
 
+def read_interval(watcher: Any) -> list[str]:
+    """Replace a watcher's ``poll_interval`` by its seconds, and return what is wrong with it.
+
+    :param watcher: the trigger.
+    """
+    from airflow_provider.core.input.scalars import Scalar, read_scalars
+
+    return read_scalars(watcher, {"poll_interval": Scalar("seconds", above=0)})
+
+
 def known_hashes(stored: Any) -> set[str] | None:
     """Return the hashes of known items from a watcher's stored state; None for one that holds none."""
     return {item for item in stored if isinstance(item, str)} if isinstance(stored, list) else None

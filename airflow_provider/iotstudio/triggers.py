@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.input.conditions import raise_problems
-from airflow_provider.core.triggers import NewItemsTrigger, PollTrigger
+from airflow_provider.core.triggers import NewItemsTrigger, PollTrigger, read_interval
 from airflow_provider.errors import NotFoundError, ProviderError
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.actions import (
@@ -264,7 +264,8 @@ class IoTStudioThingTrigger(NewItemsTrigger):
         required = ["'filters' is missing"] if filters is None else filter_problems(filters)
         mqtt: object = self.mqtt
         required += [] if isinstance(mqtt, bool) else [f"'mqtt' is {mqtt!r:.60}, not True or False"]
-        return [*required, *name_problems(self.category, "category"), *name_problems(self.space, "space")]
+        required += [*name_problems(self.category, "category"), *name_problems(self.space, "space")]
+        return [*required, *read_interval(self)]
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Fire for Things that start to match; a condition that can never hold is logged once and idles."""

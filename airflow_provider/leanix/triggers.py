@@ -13,7 +13,7 @@ from airflow_provider.core.input.conditions import raise_problems, text_conditio
 from airflow_provider.core.input.values import shown
 from airflow_provider.core.polling import TRANSIENT_ERRORS
 from airflow_provider.core.redaction import redact
-from airflow_provider.core.triggers import NewItemsTrigger, PollTrigger, is_still_deferred
+from airflow_provider.core.triggers import NewItemsTrigger, PollTrigger, is_still_deferred, read_interval
 from airflow_provider.errors import ApiError
 from airflow_provider.leanix.api import ENDED, FINISHED, EndedRun, list_ended_runs
 from airflow_provider.leanix.hooks import LeanIXHook
@@ -157,7 +157,7 @@ class LeanIXRunEndedTrigger(NewItemsTrigger):
         description: object = self.description
         statuses: Sequence[object] | None = self.statuses
         problems = ["description is missing"] if description is None else []
-        problems += text_condition(description, "description")
+        problems += [*text_condition(description, "description"), *read_interval(self)]
         known = ", ".join(sorted(ENDED))
         if isinstance(statuses, str) or not statuses:
             return [*problems, f"statuses must be a list of {known}"]

@@ -7,6 +7,8 @@ arguments with which its tasks resume. A release adds a file; the files of earli
 from __future__ import annotations
 
 import json
+import math
+from datetime import timedelta
 from importlib import import_module
 from inspect import Parameter, signature
 from pathlib import Path
@@ -17,7 +19,9 @@ from airflow.triggers.base import BaseTrigger
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_provider.errors import InputError
 from tests.support import every_task
+from tests.support.every_watcher import WATCHERS
 from tests.support.hypothesis_sizes import examples
 from tests.support.task_runner import rebuild_trigger
 
@@ -143,3 +147,16 @@ def test_a_task_deferred_by_an_earlier_release_resumes(release: Path) -> None:
     classes = every_task.public_classes()
     for name, (method, more) in resumes.items():
         signature(getattr(classes[name], method)).bind(None, {}, event={}, **dict.fromkeys(more))
+
+
+@pytest.mark.parametrize("name", sorted(WATCHERS))
+def test_an_interval_of_a_watcher_is_stored_in_seconds_whatever_it_was(name: str) -> None:
+    for interval, seconds in ((90, 90), (timedelta(seconds=1.5), 1.5), ("90", 90), ("0:01:30", 90)):
+        watcher = WATCHERS[name]()
+        watcher.poll_interval = interval
+        assert watcher.serialize()[1]["poll_interval"] == seconds
+    for wrong in (0, -1, None, math.nan, math.inf, True, "soon", timedelta()):
+        watcher = WATCHERS[name]()
+        watcher.poll_interval = wrong
+        with pytest.raises(InputError, match="'poll_interval' must be a number of seconds above 0"):
+            watcher.serialize()

@@ -13,8 +13,8 @@ import msgspec
 from airflow.triggers.base import BaseEventTrigger
 
 from airflow_provider.core.polling import intervals
-from airflow_provider.core.triggers import PollTrigger
-from airflow_provider.errors import InputError, one_line, shorten
+from airflow_provider.core.triggers import PollTrigger, read_interval
+from airflow_provider.errors import one_line, shorten
 from airflow_provider.iotstudio.conditions import require_name
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 
@@ -102,17 +102,12 @@ class EventWatcher(BaseEventTrigger):
 
     def problems(self) -> list[str]:
         """Return why this watcher could never fire."""
-        from airflow_provider.core.input.scalars import Scalar, read_scalar
         from airflow_provider.iotstudio.events.fleet import fleet_problems
 
         problems = [*require_name(self.event, "event"), *fleet_problems(self)]
         if self.thing_ids is not None and not self.thing_ids:
             problems.append("'thing_ids' is empty, so no event is wanted")
-        try:
-            read_scalar("poll_interval", self.poll_interval, Scalar("seconds", above=0))
-        except InputError as error:
-            problems += error.problems
-        return problems
+        return [*problems, *read_interval(self)]
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll without end; a failed poll is logged only, as Airflow does not restart a failed watcher."""
