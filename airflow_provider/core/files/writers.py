@@ -102,7 +102,20 @@ class CsvWriter(RowWriter):
 
         text = io.StringIO(newline="")
         csv.writer(text, lineterminator="\n").writerows(lines)
-        self._out.write(text.getvalue().encode())
+        found = text.getvalue()
+        if "\r" in found:  # Before Python 3.13, a carriage return is quoted only where it may end a line.
+            found = "".join(map(_quoted_line, lines))
+        self._out.write(found.encode())
+
+
+def _quoted_line(fields: Sequence[Any]) -> str:
+    """Return a line of CSV, with fields that have a line end of any kind in quotes."""
+    import csv
+    import io
+
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\r\n").writerow(fields)
+    return f"{text.getvalue()[:-2]}\n"
 
 
 def _field(value: Any) -> Any:

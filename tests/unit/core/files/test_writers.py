@@ -87,3 +87,12 @@ def test_csv_has_its_header_once_and_the_columns_of_the_first_row() -> None:
     empty = Out()
     CsvWriter(empty).close()  # type: ignore[arg-type]
     assert empty.parts == []
+
+
+def test_a_text_of_csv_keeps_each_kind_of_line_end(tmp_path: Path) -> None:
+    texts = ["a\rb", "\r", "a\r\nb", "\n", "a\x0bb\u2028c", '"\r"']
+    with AtomicFile(str(tmp_path / "x.csv")) as out:
+        CsvWriter(out, ["text\r", "n"]).write_rows({"text\r": text, "n": 1} for text in texts)
+    with (tmp_path / "x.csv").open(newline="", encoding="utf-8") as file:
+        assert list(csv.reader(file, strict=True)) == [["text\r", "n"], *([text, "1"] for text in texts)]
+    assert (tmp_path / "x.csv").read_bytes().endswith(b",1\n")
