@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from airflow_provider.core.files.formats import import_pyarrow
 from airflow_provider.errors import InputError, ProviderError
 from airflow_provider.warehouse.load.columns.exact import MICROSECONDS, decimal_type, scale_of
@@ -66,7 +68,17 @@ _FAMILIES = {
 _EXACT = re.compile(r'(?<!")\b(?:U?(?:TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|DECIMAL\(\d+,\d+\))(?!")')
 """Types of numbers that are rounded to, within the name of another type."""
 
+_NAIVE = re.compile(r"(?<![\"'])\bTIMESTAMP(?:_S|_MS|_NS)?\b(?! WITH|[\"'])")
+_DATE = re.compile(r"(?<![\"'])\bDATE\b(?![\"'])")
+_MOMENT = "TIMESTAMP WITH TIME ZONE"
+
 _NESTED = re.compile(r"\]$|^(?:STRUCT|MAP)\(")
+
+_FLOATS = re.compile(r"(FLOAT|DOUBLE)\[\d*\]")
+"""Lists of floats, which may become infinite."""
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}]', re.DOTALL)
+"""Texts of JSON, and what begins and ends its objects."""
 
 _NAMES_ONLY = ("CatalogException", "BinderException", "PermissionException", "TransactionException")
 """Errors whose messages hold names of the database, and no values of rows."""
@@ -188,8 +200,9 @@ class DuckDb(Database):
         :param cast: ``CAST`` or ``TRY_CAST``.
         """
         name = self.quotes.name(pair.target.name)
-        if pair.target.family == "timestamp" and pair.source.kind in ("text", "json"):
-            name = f"{cast}({name} AS TIMESTAMP WITH TIME ZONE)"
+        is_text = pair.source.kind == "text" or (pair.source.form, pair.source.kind) == ("json", "json")
+        if is_text and _NAIVE.search(pair.target.type):
+            name = f"{cast}({name} AS {_NAIVE.sub(_MOMENT, pair.target.type)})"
         return f"{cast}({name} AS {pair.target.type})"
 
     def _unfit(self, pair: Pair) -> str:
@@ -198,6 +211,10 @@ class DuckDb(Database):
         wrong = [f"{found} IS NULL"]
         if pair.target.type in ("FLOAT", "DOUBLE"):
             wrong.append(f"isinf({found})")
+        if floats := _FLOATS.fullmatch(pair.target.type):
+            kind = floats.group(1)
+            infinite = f"['inf'::{kind}, '-inf'::{kind}]"
+            wrong.append(f"list_has_any({found}::{kind}[], {infinite})")
         raw = str(self.value(f"SELECT typeof({name}) FROM {_RAW} LIMIT 1"))
         if (
             raw not in ("VARCHAR", "BLOB") or pair.target.family == "timestamp"
@@ -206,8 +223,8 @@ class DuckDb(Database):
             same = "TIMESTAMP WITH TIME ZONE" if raw == "VARCHAR" else raw
             wrong.append(f"TRY_CAST({found} AS {same}) IS DISTINCT FROM TRY_CAST({name} AS {same})")
         if raw == "VARCHAR" and _NESTED.search(pair.target.type):
-            # A text of numbers in lists and objects is cast by the same type with numbers of any kind.
-            wide = _EXACT.sub("DOUBLE", pair.target.type)
+            # A text of lists and objects is cast by the same type with numbers and times of any kind.
+            wide = _DATE.sub(_MOMENT, _NAIVE.sub(_MOMENT, _EXACT.sub("DOUBLE", pair.target.type)))
             wrong.append(f"TRY_CAST({found} AS {wide}) IS DISTINCT FROM TRY_CAST({name} AS {wide})")
         return f"{name} IS NOT NULL AND ({' OR '.join(wrong)})"
 
@@ -258,12 +275,49 @@ def _plain(array: Any, pair: Pair) -> Any:
     """
     pa, _ = import_pyarrow("source")
     if pair.source.form != "arrow":
-        return to_text(array, pair)
+        return _nested_text(to_text(array, pair), pair)
     array, kind = plain_array(array)
     if pa.types.is_floating(kind):
         return finite(array)
     if any(check(kind) for check in (pa.types.is_string, pa.types.is_large_string, pa.types.is_time)):
-        return to_text(array, pair)
+        return _nested_text(to_text(array, pair), pair)
     if pa.types.is_nested(kind):
         return to_text(array, pair) if pair.target.family in ("json", "text") else finite_lists(array)
     return array.cast(pa.string()) if pa.types.is_decimal256(kind) else array
+
+
+def _nested_text(array: Any, pair: Pair) -> Any:
+    """Return texts of JSON as DuckDB reads them as a list or an object; all other texts as they are."""
+    pa, _ = import_pyarrow("source")
+    import pyarrow.compute as pc
+
+    if not _NESTED.search(pair.target.type) or not pc.any(pc.match_substring(array, "\\")).as_py():
+        return array
+    has_objects = "STRUCT(" in pair.target.type
+    texts = [text and _without_escapes(text, has_objects=has_objects) for text in array.to_pylist()]
+    return pa.array(texts, array.type)
+
+
+def _without_escapes(text: str, *, has_objects: bool) -> str:
+    """Return a text of JSON in which only quotes and backslashes are escaped: DuckDB knows no other escapes.
+
+    :param has_objects: whether objects in it are read; as elements of a list of texts they stay as they are.
+    """
+    try:
+        if "\\" not in text or not isinstance(msgspec.json.decode(text), (list, dict)):
+            return text
+    except (msgspec.DecodeError, RecursionError):
+        return text
+    depth = 0
+
+    def plain(found: re.Match[str]) -> str:
+        nonlocal depth
+        part = found.group()
+        if part in "{}":
+            depth += 1 if part == "{" else -1
+        elif "\\" in part and (has_objects or not depth):
+            value = msgspec.json.decode(part, type=str)
+            return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        return part
+
+    return _TOKEN.sub(plain, text)

@@ -321,6 +321,11 @@ def test_a_table_created_from_parquet_keeps_each_decimal(open_store, load, write
 
 FINER = {
     "fractions in a list of integers": ("INTEGER[]", "[1.5]", pa.array([[1.5]])),
+    "a time of day in a list of dates": ("DATE[]", '["2026-01-01", "2026-01-01T10:00:00Z"]', None),
+    "a time of day in an object": ("STRUCT(a DATE)", '{"a": "2026-01-01 10:00:00"}', None),
+    "seconds finer than those of a list": ("TIMESTAMP_S[]", '["2026-01-01T00:00:00.5"]', None),
+    "an infinite number in a list": ("FLOAT[]", "[1.5, 1e39]", None),
+    "a negative one": ("DOUBLE[]", "[-1e400]", None),
     "fractions in a list of lists": ("INTEGER[][]", "[[1.5]]", pa.array([[[1.5]]])),
     "fractions in an object": ("STRUCT(a INTEGER)", '{"a": 1.5}', pa.array([{"a": 1.5}])),
     "decimals in an object": ("STRUCT(a DECIMAL(4,1), b VARCHAR)", '{"a": 1.25, "b": "x"}', None),
@@ -332,6 +337,43 @@ FINER = {
     "nanoseconds": ("TIMESTAMP", '"2026-01-01 00:00:00.000000001"', pa.array([1], pa.timestamp("ns"))),
     "a number in a boolean": ("BOOLEAN", "2", pa.array([2])),
 }
+
+TEXTS = ["é", "a\nb\t", "\\n", 'q"q', "it's", "/", "👩", "a, ]b", "null", "", " x ", "{a}"]
+NESTED = {
+    "a list": ("VARCHAR[]", TEXTS),
+    "an object": ('STRUCT("a é" VARCHAR, b VARCHAR[])', {"a é": "x\n\\é", "b": ["y\n", "é"]}),
+    "objects in a list": ("STRUCT(a VARCHAR)[]", [{"a": text} for text in TEXTS[:6]]),
+}
+
+
+@pytest.mark.parametrize(("declared", "value"), NESTED.values(), ids=NESTED)
+@pytest.mark.parametrize("ascii_only", [True, False])
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_texts_within_lists_and_objects_of_duckdb_are_kept(
+    open_store, load, write, declared, value, ascii_only, form
+):
+    store = open_store("duckdb")
+    store.query(f"CREATE TABLE t (v {declared})")
+    text = json.dumps(value, ensure_ascii=ascii_only)
+    load(write(form, [text.replace('"', '""') if form == "csv" else text]))
+    assert store.query("SELECT v FROM t") == [(value,)]
+
+
+def test_json_within_a_list_of_texts_of_duckdb_stays_as_it_is(open_store, load, write):
+    store = open_store("duckdb")
+    store.query("CREATE TABLE t (v VARCHAR[])")
+    load(write("jsonl", [r'["\u00e9", {"a": "x\ny"}, 1.50]']))
+    assert store.query("SELECT v FROM t") == [(["é", r'{"a": "x\ny"}', "1.50"],)]
+
+
+def test_a_zone_within_a_list_of_duckdb_counts(open_store, load, write):
+    store = open_store("duckdb")
+    store.query("CREATE TABLE t (v TIMESTAMP[], w STRUCT(a TIMESTAMP))")
+    path = write("jsonl", ['["2026-01-01T10:00:00+02:00", "2026-01-01T10:00:00"]'])
+    path.write_text(path.read_text()[:-2] + ', "w": {"a": "2026-01-01T10:00:00.123456-01:00"}}\n')
+    load(path)
+    moments = [datetime(2026, 1, 1, 8), datetime(2026, 1, 1, 10)]
+    assert store.query("SELECT * FROM t") == [(moments, {"a": datetime(2026, 1, 1, 11, 0, 0, 123456)})]
 
 
 @pytest.mark.parametrize(("declared", "text", "array"), FINER.values(), ids=FINER)
