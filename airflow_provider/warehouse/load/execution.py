@@ -179,6 +179,7 @@ class Load:
             self._create_table(database, named)
             targets = database.columns_of(self._table) or []
         if not source.columns:
+            self._raise([f"has {source.rows} rows without any field"] if source.rows else [])
             # A file without rows and header says nothing of columns.
             self._key = list(request.key)
             return

@@ -12,9 +12,25 @@ if TYPE_CHECKING:
     from airflow_provider.warehouse.load.columns.rows import SourceColumn
 
 _NUMBER = re.compile(r"\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,6})?\s*", re.ASCII)
-_DECIMAL = re.compile(r"(?:numeric|decimal|dec|number)\s*\(\s*(\d+)\s*(?:,\s*(-?\d+)\s*)?\)", re.IGNORECASE)
+_DECIMAL = re.compile(
+    r"(?:(?:numeric|decimal|dec|number)\s*\(\s*(\d+)\s*|(?:float|double)\s*\(\s*(\d+)\s*(?=,))"
+    r"(?:,\s*(-?\d+)\s*)?\)",
+    re.IGNORECASE,
+)
 
 _SECONDS = re.compile(r"(?:timestamp|datetime|time|interval)[a-z ]*\(\s*(\d)\s*\)", re.IGNORECASE)
+
+_LENGTH = re.compile(r"(?:character varying|varchar)\((\d+)\)")
+
+SHORT_YEAR = (
+    r"^\s*(?:[0-9]{1,3}[^0-9]\s*(?:[0-9]{1,2}|[A-Za-z]+)[^0-9]\s*[0-9]{1,3}(?:[^0-9]|$)"
+    r"|[A-Za-z]+[^0-9A-Za-z]+[0-9]{1,2}[^0-9]+[0-9]{1,3}(?:[^0-9]|$)|[0-9]{6}(?:[^0-9]|$))"
+)
+"""Pattern of dates whose year databases complete: ``24-01-05``, ``05-Jan-24``, ``Jan 5, 24``, ``240105``."""
+
+HAS_SHORT_YEAR = (
+    "has a year of fewer than four digits, of which a database makes one of this century or the last"
+)
 
 _ITEM = re.compile(r"[^{},\"\s]+")
 """Item of the text of an array; a text without braces is one item."""
@@ -88,7 +104,16 @@ def scale_of(declared: str) -> int | None:
     :param declared: the type, as the database writes it.
     """
     found = _DECIMAL.match(declared)
-    return int(found.group(2) or 0) if found else None
+    return int(found.group(3) or 0) if found else None
+
+
+def length_of(declared: str) -> int | None:
+    """Return the characters that a type of texts keeps, such as 3 for ``varchar(3)``; None for any number.
+
+    :param declared: the type, as the database writes it.
+    """
+    found = _LENGTH.fullmatch(declared)
+    return int(found.group(1)) if found else None
 
 
 def seconds_of(declared: str, usual: int) -> int:

@@ -24,6 +24,8 @@ class TargetColumn(NamedTuple):
     :param shape: kind of geometry that it takes, in capitals; empty for any.
     :param scale: decimals of its numbers; None where it keeps any.
     :param seconds: decimals of its seconds; None for a type without seconds, or one that keeps any.
+    :param length: characters of its texts; None for any number.
+    :param replaces_null: whether NULL becomes another value.
     """
 
     name: str
@@ -34,6 +36,8 @@ class TargetColumn(NamedTuple):
     shape: str = ""
     scale: int | None = None
     seconds: int | None = None
+    length: int | None = None
+    replaces_null: bool = False
 
 
 class Pair(NamedTuple):

@@ -10,10 +10,13 @@ from typing import Any
 import msgspec
 
 from airflow_provider.core.files.formats import import_pyarrow
+from airflow_provider.core.input.doubled_keys import doubled_key
 from airflow_provider.core.input.values import ValueReader
 from airflow_provider.errors import InputError
 from airflow_provider.warehouse.load.columns.exact import (
+    HAS_SHORT_YEAR,
     MICROSECONDS,
+    SHORT_YEAR,
     UnfitError,
     check_date,
     check_scale,
@@ -24,12 +27,22 @@ from airflow_provider.warehouse.load.columns.exact import (
 )
 from airflow_provider.warehouse.load.columns.target import Pair
 
-_READER = ValueReader()
+_DATED = ("date", "timestamp", "moment")
 _ANY = msgspec.json.Decoder(float_hook=Decimal)
 _TEXT = msgspec.json.Decoder(str)
 _DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 """Decimals of the seconds of Arrow's units."""
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
+
+
+class _ExactReader(ValueReader):
+    """Reader that keeps each digit of a decimal."""
+
+    def _decimal(self, value: Decimal) -> Any:
+        return value if value.is_finite() else super()._decimal(value)
+
+
+_READER = _ExactReader()
 
 
 class BadValueError(ValueError):
@@ -54,7 +67,7 @@ def to_text(array: Any, pair: Pair) -> Any:
     """
     pa, _ = import_pyarrow("source")
     try:
-        return _to_text(array, pair)
+        return _fitting(_to_text(array, pair), pair)
     except pa.ArrowException as error:  # Its message may repeat values.
         kind = type(error).__name__
         raise InputError(f"the column {pair.source.name!r} cannot be converted ({kind})", "source") from None
@@ -68,6 +81,29 @@ def _to_text(array: Any, pair: Pair) -> Any:
     if form == "text":
         return _field_text(array, pair)
     return _arrow_text(array, pair)
+
+
+def _fitting(array: Any, pair: Pair) -> Any:
+    """Return texts, none of which the column's type would cut, or complete with a century."""
+    pa, _ = import_pyarrow("source")
+    import pyarrow.compute as pc
+
+    target = pair.target
+    if target.replaces_null and array.null_count:
+        index = pc.index(array.is_null(), pa.scalar(True)).as_py()
+        raise BadValueError(index, "is NULL, of which its column makes another value")
+    if not pa.types.is_string(array.type):
+        return array
+    if target.length is not None:
+        longer = pc.greater(pc.utf8_length(array), target.length)
+        problem = f"is too long for its column, which takes {target.length} characters"
+    elif target.family in _DATED:
+        longer, problem = pc.match_substring_regex(array, SHORT_YEAR), HAS_SHORT_YEAR
+    else:
+        return array
+    if (index := pc.index(longer, pa.scalar(True)).as_py()) >= 0:
+        raise BadValueError(index, problem)
+    return array
 
 
 def _field_text(array: Any, pair: Pair) -> Any:
@@ -129,11 +165,26 @@ def _json_for_json(text: str) -> str:
     if text[0] == '"':
         inner = _plain_json(text)
         if inner.lstrip()[:1] in ("{", "["):
-            try:
-                _ANY.decode(inner)
-            except (msgspec.DecodeError, RecursionError):
-                return text
-            return inner
+            return inner if _is_json(inner) else text
+    return text
+
+
+def _is_json(text: str) -> bool:
+    """Return whether a text is JSON.
+
+    :raises UnfitError: when an object in it has a key twice, of which a database keeps the last.
+    """
+    try:
+        value = _ANY.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    if doubled_key(text.encode(), value) is not None:
+        raise UnfitError("has a key twice")
+    return True
+
+
+def _field_for_json(text: str) -> str:
+    _is_json(text)  # Any other text is refused by the database.
     return text
 
 
@@ -165,6 +216,7 @@ _JSON_TEXTS: dict[str, Callable[[str], str | None]] = {
     "time": _json_for_time,
 }
 _CSV_TEXTS: dict[str, Callable[[str], str | None]] = {
+    "json": _field_for_json,
     "array": _csv_for_array,
     "integer": whole,
     "date": check_date,

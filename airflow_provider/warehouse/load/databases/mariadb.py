@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.errors import InputError, ProviderError
 from airflow_provider.warehouse.load.columns.exact import (
+    HAS_SHORT_YEAR,
     UnfitError,
     decimal_type,
     in_utc,
+    length_of,
     read_number,
     scale_of,
     seconds_of,
@@ -46,7 +48,7 @@ SELECT t.table_type, t.engine, e.transactions FROM information_schema.tables t
 WHERE t.table_schema = COALESCE(\0, DATABASE()) AND t.table_name = \0"""
 
 _COLUMNS = """
-SELECT column_name, column_type, data_type, extra FROM information_schema.columns
+SELECT column_name, column_type, data_type, extra, is_nullable FROM information_schema.columns
 WHERE table_schema = COALESCE(\0, DATABASE()) AND table_name = \0 ORDER BY ordinal_position"""
 
 _CHECKS = """
@@ -70,6 +72,7 @@ _FAMILIES = {
     **dict.fromkeys(("geometry", "point", "linestring", "polygon", "geometrycollection"), "geometry"),
     **dict.fromkeys(("multipoint", "multilinestring", "multipolygon"), "geometry"),
     "date": "date",
+    "time": "time",
     "json": "json",
     "uuid": "uuid",
 }
@@ -86,7 +89,7 @@ _TYPES = {
     "binary": "LONGBLOB",
 }
 
-_LISTED = re.compile(r"(enum|set)\(")
+_SPECIAL = re.compile(r"(enum|set|year|time|bit)\b")
 _MEMBER = re.compile(r"'((?:[^']|'')*)'")
 
 _MAX_NAME = 64
@@ -249,8 +252,8 @@ class MariaDb(Generic):
         """Return a value as the drivers take it; moments are in UTC, as these databases take no zone."""
         if pair.target.family == "timestamp":
             value = in_utc(value)
-        if value is not None and (found := _LISTED.match(pair.target.type)):
-            return _member(str(super().plain(value, pair)), pair.target.type, is_set=found.group(1) == "set")
+        if value is not None and (special := _SPECIAL.match(pair.target.type)):
+            return _READERS[special.group(1)](str(super().plain(value, pair)), pair.target.type)
         if pair.target.family == "boolean" and isinstance(value, (str, float)):
             value = super().plain(value, pair)
             return value if isinstance(value, int) else whole(str(value))
@@ -284,25 +287,78 @@ def _text(value: Any) -> str:
 
 
 def _target(row: Sequence[str], documents: set[str]) -> TargetColumn:
-    name, declared, kind, extra = row
+    name, declared, kind, extra, nullable = row
     family = _FAMILIES.get(kind.lower(), "other")
     if declared.lower() == "tinyint(1)":
         family = "boolean"
     elif name.lower() in documents:
         family = "json"
-    words = extra.upper().split()
-    scale = scale_of(declared) if family == "number" else None
-    seconds = seconds_of(declared, 0) if kind.lower() in ("time", "datetime", "timestamp") else None
-    return TargetColumn(name, declared, family, "GENERATED" in words, scale=scale, seconds=seconds)
+    return TargetColumn(
+        name,
+        declared,
+        family,
+        "GENERATED" in extra.upper().split(),
+        scale=scale_of(declared) if family == "number" else None,
+        seconds=seconds_of(declared, 0) if kind.lower() in ("time", "datetime", "timestamp") else None,
+        length=length_of(declared),
+        replaces_null=kind.lower() == "timestamp" and nullable == "NO",
+    )
 
 
-def _member(text: str, declared: str, *, is_set: bool) -> str:
-    """Return a value of an ``enum`` or a ``set``, which takes numbers as the places of its values.
+def _enum(text: str, declared: str) -> str:
+    return _member([text], text, declared)
 
-    :raises UnfitError: for a number that is no such value.
+
+def _set(text: str, declared: str) -> str:
+    return _member(text.split(",") if text else [], text, declared)
+
+
+def _member(parts: Sequence[str], text: str, declared: str) -> str:
+    """Return a value of an ``enum`` or a ``set``.
+
+    :param parts: the values that the column must list. It would take a number as the place of a value, and
+        one in another case, or with blanks behind it, for the value itself.
+    :raises UnfitError: for one that the column does not list.
     """
     members = {one.replace("''", "'") for one in _MEMBER.findall(declared)}
-    for one in text.split(",") if is_set else [text]:
-        if read_number(one) is not None and one not in members:
+    alike = {one.rstrip().casefold() for one in members}
+    for one in parts:
+        if one not in members and (read_number(one) is not None or one.rstrip().casefold() in alike):
             raise UnfitError("does not fit its type: it is none of the values that its column lists")
     return text
+
+
+def _year(text: str, _: str) -> Any:
+    """Return a year as a number: the text 0 would become 2000.
+
+    :raises UnfitError: for one that the column would complete with a century.
+    """
+    number = read_number(text)
+    if number is not None and 0 < number < 100:
+        raise UnfitError(HAS_SHORT_YEAR)
+    return text if number is None else int(number)
+
+
+def _time(text: str, _: str) -> str:
+    """Return a time of day.
+
+    :raises UnfitError: for a number, which the column reads from its end: 1112 is 00:11:12.
+    """
+    if read_number(text) is not None:
+        raise UnfitError("does not fit its type: a time is written as 10:00:00")
+    return text
+
+
+def _bit(text: str, _: str) -> Any:
+    """Return the number of a bit field: a text would be its bits."""
+    return int(text) if text.isdecimal() else text
+
+
+_READERS: Mapping[str, Callable[[str, str], Any]] = {
+    "enum": _enum,
+    "set": _set,
+    "year": _year,
+    "time": _time,
+    "bit": _bit,
+}
+"""Readers of values that the database would take for others, by the type."""

@@ -23,6 +23,8 @@ _TEXTS = {
     4025: "breaks a check of its column",
 }
 
+_NO_DEFAULT = 1364
+
 _CONSTRAINTS = {
     1062: "a row has a value that is there already",
     1452: "a row refers to a row that is not there",
@@ -32,6 +34,7 @@ _CONSTRAINTS = {
 }
 
 _COLUMN = re.compile(r"column (?:`[^`]*`\.)*([`'])(.+?)\1(?: at row \d+| cannot be null)?$", re.IGNORECASE)
+_FIELD = re.compile(r"Field '([^']+)'")
 _CONSTRAINT = re.compile(r"(?:for key|CONSTRAINT) ([`'])([^`']+)\1", re.IGNORECASE)
 
 
@@ -66,6 +69,10 @@ def clean_error(error: Exception) -> Exception:
         found = _CONSTRAINT.search(_message(error))
         name = f" (constraint {found.group(2)!r})" if found else ""
         return InputError(f"{_CONSTRAINTS[code]}{name}", "the source")
+    if code == _NO_DEFAULT:
+        field = _FIELD.search(_message(error))
+        name = f" {field.group(1)!r}" if field else ""
+        return InputError(f"the column{name} has no default, and the source lacks it", "the table")
     if code in _TEXTS:
         return InputError(f"a value {_TEXTS[code]} (error {code})", "the source")
     if code in _NAMES_ONLY:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from airflow_provider.warehouse.load.columns.exact import MICROSECONDS, scale_of, seconds_of
+from airflow_provider.warehouse.load.columns.exact import MICROSECONDS, length_of, scale_of, seconds_of
 from airflow_provider.warehouse.load.columns.target import TargetColumn
 from airflow_provider.warehouse.load.databases.base import follows
 
@@ -34,6 +34,9 @@ _FAMILIES = {
 }
 
 _GEOMETRY = re.compile(r"(geometry|geography)(?:\((\w+)(?:,(\d+))?\))?")
+
+_LENGTHS = {"name": 63, '"char"': 1}
+"""Characters of types that cut longer texts without an error."""
 
 _CENTS = 2
 """Decimals of ``money``; no currency of the usual ones has more."""
@@ -97,4 +100,5 @@ def read_column(name: str, declared: str, base: str, is_array: bool, generated: 
     family = "array" if is_array else _FAMILIES.get(re.sub(r"\(.*?\)", "", base), "other")
     scale = _CENTS if base.startswith("money") else scale_of(base)
     seconds = seconds_of(base, MICROSECONDS) if base.startswith(("time", "interval")) else None
-    return TargetColumn(name, declared, family, generated, scale=scale, seconds=seconds)
+    length = _LENGTHS.get(base, length_of(base))
+    return TargetColumn(name, declared, family, generated, scale=scale, seconds=seconds, length=length)

@@ -155,7 +155,7 @@ def test_moments_of_texts_are_stored_in_utc(store, load, write, suffix):
     [
         ({"id": "CANARY"}, "the column 'id' does not fit its column (error 1366)"),
         ({"id": 2**40}, "the column 'id' is out of its column's range (error 1264)"),
-        ({"name": "CANARY" * 9}, "the column 'name' is too long for its column (error 1406)"),
+        ({"name": "CANARY" * 9}, "the column 'name' is too long for its column, which takes 20 characters"),
         ({"id": None}, "the column 'id' is missing, and its column does not take NULL (error 1048)"),
     ],
 )
