@@ -8,6 +8,21 @@ from typing import Any
 
 import msgspec
 
+from airflow_provider.core.input.values import UnreadableValueError, shown_value
+
+
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the members of an object of JSON: an ``object_pairs_hook`` of :func:`json.loads`.
+
+    :raises UnreadableValueError: when a key is there twice.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UnreadableValueError(f"has the key {shown_value(twice)} twice")
+    return found
+
 
 def doubled_key(text: bytes, value: Any) -> str | None:
     """Return a key that an object of JSON has twice, of which decoders keep the last; None without one.

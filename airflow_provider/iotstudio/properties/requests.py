@@ -19,8 +19,9 @@ from airflow_provider.core.files.row_source import (
     read_source,
 )
 from airflow_provider.core.input.conditions import refuse_data_frame, rendered_hint
+from airflow_provider.core.input.doubled_keys import unique_keys
 from airflow_provider.core.input.problems import Problems, nearest
-from airflow_provider.core.input.values import is_missing, shown
+from airflow_provider.core.input.values import UnreadableValueError, is_missing, shown
 from airflow_provider.errors import InputError
 from airflow_provider.iotstudio.conditions import is_segment
 from airflow_provider.iotstudio.properties.writes import Write, WriteSpool
@@ -241,7 +242,8 @@ class _Planner:
         try:
             values = _decode(values) if isinstance(values, str) and values.strip() else values
         except (ValueError, RecursionError) as error:
-            self._problems.add(f"properties is not JSON: {error}", number, thing_id)
+            what = "" if isinstance(error, UnreadableValueError) else "is not JSON: "
+            self._problems.add(f"properties {what}{error}", number, thing_id)
             return {}
         if isinstance(values, Mapping) and values:
             return values
@@ -292,13 +294,4 @@ class _Planner:
 
 def _decode(text: str | bytes) -> Any:
     """Decode JSON; a duplicate name in an object is an error, where decoders commonly keep the last value."""
-    return json.loads(text, object_pairs_hook=_reject_duplicates)
-
-
-def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        names = [name for name, _ in pairs]
-        duplicates = sorted({name for name in names if names.count(name) > 1})
-        raise ValueError(f"{', '.join(map(repr, duplicates))} is there more than once")
-    return values
+    return json.loads(text, object_pairs_hook=unique_keys)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider.core.input.doubled_keys import unique_keys
 from airflow_provider.core.input.problems import Problems
 from airflow_provider.core.input.values import (
     UnreadableValueError,
@@ -23,6 +24,9 @@ from airflow_provider.iotstudio.properties.writes import Write, WriteSpool, size
 
 if TYPE_CHECKING:
     from airflow_provider.iotstudio.hooks import IoTStudioHook
+
+_MAX_DIGITS = 400
+"""Maximum characters of a number as text."""
 
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _KINDS: dict[type, str] = {
@@ -114,6 +118,8 @@ def _read(value: Any, kind: str | None, *, is_text: bool) -> Any:
 
 
 def _number(value: Any) -> int | float:
+    if isinstance(value, str) and len(value) > _MAX_DIGITS:
+        raise UnreadableValueError(f"has {len(value)} characters, more than any number")
     if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
         return int(value)
     if isinstance(value, str):
@@ -130,6 +136,8 @@ def _structure(value: Any, kind: str) -> Any:
     if isinstance(value, str):
         try:
             value = _strict_json(value)
+        except UnreadableValueError:
+            raise
         except (ValueError, RecursionError):
             raise UnreadableValueError(
                 f"must be the JSON text of an {kind}, not {shown_value(value)}"
@@ -142,6 +150,8 @@ def _structure(value: Any, kind: str) -> Any:
 def _literal(text: str) -> Any:
     try:
         return _strict_json(text)
+    except UnreadableValueError:
+        raise
     except (ValueError, RecursionError):
         comma = "; a number has a decimal point, not a comma" if _COMMA.fullmatch(text.strip()) else ""
         raise UnreadableValueError(
@@ -154,7 +164,7 @@ def _strict_json(text: str) -> Any:
     def refuse(constant: str) -> Any:
         raise ValueError(constant)
 
-    value = json.loads(text, parse_constant=refuse)
+    value = json.loads(text, object_pairs_hook=unique_keys, parse_constant=refuse)
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("beyond the range of numbers")
     return value

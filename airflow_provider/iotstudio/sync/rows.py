@@ -17,8 +17,9 @@ from airflow_provider.core.files.row_source import (
     subject_of,
 )
 from airflow_provider.core.input.conditions import refuse_data_frame
+from airflow_provider.core.input.doubled_keys import unique_keys
 from airflow_provider.core.input.problems import Problems, nearest
-from airflow_provider.core.input.values import is_missing, shown, shown_value
+from airflow_provider.core.input.values import UnreadableValueError, is_missing, shown, shown_value
 from airflow_provider.core.json_types import Json
 from airflow_provider.iotstudio.conditions import is_segment
 from airflow_provider.iotstudio.things.description import EMPTY, FIELDS, read_description
@@ -244,7 +245,9 @@ def _read_json(cells: dict[str, Any], name: str, text: str) -> str:
         empty = "null in a list or in JSON" if name == "model" else repr(json.dumps(EMPTY[name]))
         return f"{name} is the text 'null'; {empty} empties it"
     try:
-        cells[name] = json.loads(text, parse_constant=_refuse_constant)
+        cells[name] = json.loads(text, object_pairs_hook=unique_keys, parse_constant=_refuse_constant)
+    except UnreadableValueError as error:
+        return f"{name} {error}"
     except (ValueError, RecursionError) as error:
         return f"{name} is not JSON: {error}"
     return ""

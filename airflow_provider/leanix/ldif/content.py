@@ -23,6 +23,8 @@ from airflow_provider.core.files.row_source import (
     read_source,
 )
 from airflow_provider.core.input.conditions import refuse_data_frame, refuse_rendered_list
+from airflow_provider.core.input.doubled_keys import doubled_key
+from airflow_provider.core.input.values import shown
 from airflow_provider.core.redaction import shown_path
 from airflow_provider.core.sql.rows import SqlRows
 from airflow_provider.errors import InputError
@@ -133,7 +135,10 @@ class _LdifFile(Content):
             try:
                 chunks = _utf8_chunks(file, self._options.encoding, where)
                 for number, item in enumerate(iter_items(chunks, parser), start=1):
-                    yield number, decode(item)
+                    value = decode(item)
+                    if (key := doubled_key(item, value)) is not None:
+                        raise InputError(f"item {number} has the key {shown(key)} twice", where)
+                    yield number, value
             except UnicodeDecodeError as error:
                 raise InputError(f"is not UTF-8 ({error.reason}); pass its encoding", where) from None
             except (gzip.BadGzipFile, zlib.error, EOFError) as error:

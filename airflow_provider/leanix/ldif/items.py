@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from airflow_provider.core.input.doubled_keys import doubled_key
 from airflow_provider.core.input.problems import nearest
 from airflow_provider.core.input.values import (
     ABSENT,
@@ -192,6 +193,8 @@ def decode_data(text: str, problems: list[str]) -> Any:
         data = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError):
         data = text
+    if isinstance(data, dict) and (key := doubled_key(text.encode(), data)) is not None:
+        problems.append(f"'data' has the key {shown_value(key)} twice")
     if not isinstance(data, dict):
         problems.append(f"'data' must be an object, not the text {shown_value(text)}")
         return {}

@@ -9,6 +9,7 @@ from datetime import tzinfo
 from functools import lru_cache
 from typing import Any
 
+from airflow_provider.core.input.doubled_keys import unique_keys
 from airflow_provider.core.input.values import (
     ABSENT,
     UnreadableValueError,
@@ -139,7 +140,7 @@ def read_json(value: Any) -> Any:
     read = read_plain(value)
     if isinstance(read, str) and read.lstrip().startswith(("{", "[")):
         try:
-            return read_plain(json.loads(read))
+            return read_plain(json.loads(read, object_pairs_hook=unique_keys))
         except UnreadableValueError:
             raise
         except (ValueError, RecursionError):  # A number of thousands of digits is no JSONDecodeError.

@@ -11,11 +11,15 @@ import pytest
 
 from airflow_provider.amigocloud.sync.geometry import read_geometry
 from airflow_provider.conformance.created import CreatedObjects, UnusableFileError
+from airflow_provider.core.input.conditions import raise_problems
 from airflow_provider.core.input.values import UnreadableValueError
 from airflow_provider.core.limits.address import _extra_of
 from airflow_provider.errors import InputError
 from airflow_provider.iotstudio.properties import wide
+from airflow_provider.iotstudio.sync.rows import _read_json
 from airflow_provider.leanix.configurations import read_configuration
+from airflow_provider.leanix.ldif.content import open_content
+from airflow_provider.leanix.ldif.items import decode_data
 from airflow_provider.mapsindoors.geodata.values import read_json
 from airflow_provider.mapsindoors.geodata.wkt_wkb import parse_geometry
 
@@ -58,6 +62,46 @@ def test_json_that_the_reader_cannot_hold_is_refused_in_words(
     with pytest.raises((UnreadableValueError, InputError, UnusableFileError)) as caught:
         READERS[reader](TEXTS[text])
     assert len(str(caught.value)) < 500
+
+
+def _in_a_row(text: str) -> None:
+    problems: list[str] = []
+    decode_data(text, problems)
+    raise_problems(problems)
+
+
+def _of_a_sync(text: str) -> None:
+    if problem := _read_json({}, "properties", text):
+        raise InputError(problem)
+
+
+def _in_an_ldif(text: str) -> object:
+    Path("items.json").write_text(f'[{{"type": "A", "id": "1", "data": {text}}}]')
+    return list(open_content("items.json").rows())
+
+
+def _in_a_whole_ldif(text: str) -> object:
+    Path("items.ldif").write_text(f'{{"content": [{{"type": "A", "id": "1", "data": {text}}}]}}')
+    return list(open_content("items.ldif").rows())
+
+
+DOUBLED: dict[str, Callable[[str], object]] = {
+    **{name: READERS[name] for name in READERS if name.startswith(("map: object", "property", "conf"))},
+    "things": _of_a_sync,
+    "landscape: data": _in_a_row,
+    "landscape: items": _in_an_ldif,
+    "landscape: whole file": _in_a_whole_ldif,
+}
+DOUBLED.pop("conformance: created objects")
+
+
+@pytest.mark.parametrize("reader", DOUBLED)
+def test_json_with_a_key_twice_is_refused_with_the_key(
+    reader: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((UnreadableValueError, InputError), match="the key 'b' twice"):
+        DOUBLED[reader]('{"a": [{"b": 1, "b": 2}], "b": "\\"c\\":"}')
 
 
 @pytest.mark.parametrize("text", TEXTS)

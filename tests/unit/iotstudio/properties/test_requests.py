@@ -98,7 +98,7 @@ def test_a_property_named_twice_in_one_object_is_refused_and_not_dropped(tmp_pat
     texts = {"json": f"[{row}]", "jsonl": f"{row}\n", "csv": f'thing_id,properties\nA,"{quoted}"\n'}
     path.write_text(texts[kind])
     (problem,) = problems(writes=str(path))
-    assert "'x' is there more than once" in problem
+    assert "has the key 'x' twice" in problem
     assert kind == "json" or "1" in problem.partition(":")[0]
 
 

@@ -78,6 +78,8 @@ def test_a_text_of_csv_becomes_what_the_thing_declares(
         ("a_number", '"12,5"', "decimal point"),
         ("a_number", "warm", "must be a number"),
         ("a_number", "nan", "must be a number"),
+        ("a_number", "9" * 5000, "5000 characters"),
+        ("a_integer", "9" * 5000, "whole number"),
         ("a_object", "[1]", "object"),
         ("a_array", "x", "array"),
         ("free", "eco", "double quotes"),
