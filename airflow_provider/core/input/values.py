@@ -33,6 +33,9 @@ _MAX_DEPTH = 100
 _MAX_NAMED = 8
 """Maximum keys in the path to a value in an error."""
 
+_INTEGER_DIGITS = 20
+"""Digits that a whole number of 64 bits has at most."""
+
 _MAX_INTEGER = 2**64
 """Bound of integers that JSON encoders of the services keep exactly."""
 
@@ -186,8 +189,12 @@ class ValueReader:
             return self._nan()
         if value.is_infinite():
             raise UnreadableValueError(f"is {value}, which is no JSON number")
-        if value == value.to_integral_value() and value.adjusted() < 20:
-            return _checked_integer(int(value))
+        if value == value.to_integral_value():
+            if value.adjusted() < _INTEGER_DIGITS:
+                return _checked_integer(int(value))
+            # A column of whole decimals may hold ids: a float that is near is no such number.
+            if Decimal(repr(float(value))) != value:
+                return _checked_integer(_MAX_INTEGER)
         return self._float(float(value))
 
     def _moment(self, value: datetime) -> Any:

@@ -77,6 +77,12 @@ def test_larger_integers_are_refused(value: Any) -> None:
         READER.read(value)
 
 
+@pytest.mark.parametrize("digits", ["1" * 21, "-123456789012345678901", "1" * 38, "100000000000000000001"])
+def test_no_float_stands_for_a_whole_decimal_that_it_does_not_hold(digits: str) -> None:
+    with pytest.raises(UnreadableValueError, match="^is a whole number of more than 64 bits$"):
+        READER.read(Decimal(digits))
+
+
 def test_decimals_beyond_integers_are_numbers() -> None:
     assert READER.read(Decimal("1e20")) == 1e20
     assert READER.read(Decimal("1.5e25")) == 1.5e25
