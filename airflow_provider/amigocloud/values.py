@@ -9,6 +9,7 @@ from airflow_provider.core.input.values import (
     ABSENT,
     UnreadableValueError,
     ValueReader,
+    is_blank,
     is_missing,
     normal_key,
     read_text,
@@ -30,7 +31,7 @@ _MISSING_TEXTS = frozenset({"none", "null", "nan", "nat", "<na>", "undefined"})
 
 def _is_missing_text(text: str) -> bool:
     """Return whether a text is blank, or what a template makes of a missing value."""
-    return not text.strip() or text.strip().lower() in _MISSING_TEXTS
+    return is_blank(text) or text.strip().lower() in _MISSING_TEXTS
 
 
 def read_id(value: Any) -> str | None:

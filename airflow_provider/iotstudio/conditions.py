@@ -23,6 +23,7 @@ from airflow_provider.core.input.values import (
     ABSENT,
     UnreadableValueError,
     ValueReader,
+    is_blank,
     is_missing,
     read_moment,
     shown,
@@ -103,7 +104,7 @@ def filter_problems(filters: Any, name: str = "filters") -> list[str]:
     seen: set[str] = set()
     for key, condition in filters.items():
         found = property_name(str(key))
-        if not found.strip() and str(key).strip():
+        if is_blank(found) and not is_blank(str(key)):
             problems.append(f"'{name}' has a condition without a property name: {shown(key)}")
         if found in seen:
             problems.append(f"'{name}' has {found!r} twice")
@@ -205,7 +206,7 @@ def _unknown_operator(head: str, rest: str) -> str:
 
 def _operand_problem(operator: str, operand: str) -> str:
     plain = operand.strip()
-    if not plain:
+    if is_blank(plain):
         return f"has no value after '{operator}:'"
     if plain in _RENDERED_NOTHING:
         return f"has the text of a missing value after '{operator}:': {plain}"

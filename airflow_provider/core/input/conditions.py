@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from airflow_provider.core.input.values import is_missing, shown
+from airflow_provider.core.input.values import is_blank, is_missing, shown
 from airflow_provider.errors import InputError
 
 SUBJECT = "the task's arguments"
@@ -76,7 +76,7 @@ def mapping_condition(value: Any, name: str) -> list[str]:
         f"{name} has the name {shown(key)}, which is no text" for key in value if not isinstance(key, str)
     ]
     wrong += [
-        f"{name} has a condition without a name" for key in value if isinstance(key, str) and not key.strip()
+        f"{name} has a condition without a name" for key in value if isinstance(key, str) and is_blank(key)
     ]
     return wrong + [
         f"{name}: the condition of {key!r} is empty ({shown(one)})"

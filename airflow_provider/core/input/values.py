@@ -258,7 +258,7 @@ NAIVE_HINT = "state its zone (for a query: sql_timezone, or AT TIME ZONE)"
 def is_missing(value: Any) -> bool:
     """Return whether a value is null, NaN, an empty text or blanks, or an empty list or object."""
     if isinstance(value, str):
-        return not value.strip()
+        return is_blank(value)
     if isinstance(value, (Mapping, list, tuple, set, frozenset)):
         return not value
     try:
@@ -266,6 +266,13 @@ def is_missing(value: Any) -> bool:
     except UnreadableValueError:
         return False
     return read is None or read is ABSENT
+
+
+def is_blank(text: str) -> bool:
+    """Return whether a text has no character that can be seen: blanks, control and format characters."""
+    if text.isascii():
+        return not text.strip()
+    return all(one.isspace() or unicodedata.category(one) in ("Cc", "Cf") for one in text)
 
 
 class JsonNumber(float):

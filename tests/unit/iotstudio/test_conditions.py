@@ -107,6 +107,8 @@ def test_a_condition_that_the_service_does_not_understand_is_refused_with_the_ri
         "regex:^a",
         "gt:",
         "neq: ",
+        "neq:\u200b",
+        "contains:\ufeff",
         "contains:",
         "gt:None",
         "eq:nan",
