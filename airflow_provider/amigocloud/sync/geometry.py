@@ -45,6 +45,9 @@ _DEPTHS = {
 }
 """Levels of lists around the positions of a geometry."""
 
+_FORCE = {"": "ST_Force2D", "Z": "ST_Force3D", "M": "ST_Force3DM", "ZM": "ST_Force4D"}
+"""Functions of PostGIS that make positions as a field holds them."""
+
 _Z, _M, _WITH_SRID = 0x80000000, 0x40000000, 0x20000000
 _HEX = re.compile(r"(?:\\x|0x)?((?:[0-9a-fA-F]{2}){5,})")
 # Blanks are never given back, so that a text of them is read in linear time.
@@ -171,10 +174,14 @@ def fitted(shape: Geometry, declared: str) -> Geometry:
         shape = replace(shape, kind=kind, coordinates=shape.coordinates[0])
     if shape.kind != kind:
         raise UnreadableValueError(f"is a {shape.kind}, but the field holds {declared}")
-    has_z = "Z" in (match[2] or "")
-    if shape.has_z != has_z:
-        advice = "ST_Force3D" if has_z else "ST_Force2D"
+    flags = match[2] or ""
+    state = ""
+    if shape.has_z != ("Z" in flags):
         state = "has heights" if shape.has_z else "has no heights"
+    elif shape.has_m != ("M" in flags):
+        state = "has measures" if shape.has_m else "has no measures"
+    if state:
+        advice = _FORCE[flags]
         raise UnreadableValueError(f"{state}, but the field holds {declared}; select {advice}(geom)")
     return shape
 

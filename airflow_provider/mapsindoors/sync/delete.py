@@ -13,10 +13,11 @@ from airflow_provider.core.files.row_source import (
     subject_of,
 )
 from airflow_provider.core.input.problems import Problems, nearest
-from airflow_provider.core.input.values import shown
-from airflow_provider.errors import InputError
+from airflow_provider.core.input.values import normal_key, shown
+from airflow_provider.errors import InputError, one_line, shorten
 from airflow_provider.mapsindoors.geodata.rows import flatten_with
 from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot, read_undecoded
+from airflow_provider.mapsindoors.geodata.values import is_object_id
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.mapsindoors.plan.document import Change, Plan, write_order
 from airflow_provider.mapsindoors.plan.guards import Guards
@@ -49,7 +50,13 @@ def read_ids(source: object, options: RowOptions = NO_OPTIONS) -> list[str]:
     ]
     if wrong:
         raise InputError(wrong, subject)
-    return list(dict.fromkeys(str(object_id).strip() for _, object_id in given))
+    return list(dict.fromkeys(_normal_id(object_id) for _, object_id in given))
+
+
+def _normal_id(object_id: str) -> str:
+    """Return an id as the service writes it: in small letters, without blanks around it."""
+    found = normal_key(object_id)
+    return found.lower() if is_object_id(found) else found
 
 
 def _ids_of_rows(source: object, subject: str, options: RowOptions) -> Iterator[tuple[int, Any]]:
@@ -60,7 +67,8 @@ def _ids_of_rows(source: object, subject: str, options: RowOptions) -> Iterator[
     problems = Problems(subject)
     for number, row in read_source(source, subject, options, flatten=flatten_with(options), fields=("id",)):
         if row.get("id") is None:
-            problems.add_column(f"has no 'id'{nearest('id', row)}; name its column by columns", number)
+            hint = "" if "id" in row else nearest("id", row)
+            problems.add_column(f"has no 'id'{hint}; name its column by columns", number)
         else:
             yield number, row["id"]
     problems.raise_if_any()
@@ -84,6 +92,9 @@ def delete(
     snapshot = SolutionSnapshot(hook.get_dataset(), read_undecoded(hook), match_on="id")
     plan = Plan(snapshot.dataset["id"], "id", {}, "", compared=len(snapshot.by_id))
     known = [object_id for object_id in ids if object_id in snapshot.by_id]
+    if unknown := [object_id for object_id in ids if object_id not in snapshot.by_id]:
+        names = ", ".join(shorten([object_id[:40] for object_id in unknown], 10))
+        log.warning("%d of %d ids are not in the solution: %s", len(unknown), len(ids), one_line(names))
     plan.changes = sorted(
         (Change("delete", object_id, snapshot.base_types[object_id], object_id) for object_id in known),
         key=write_order,

@@ -60,3 +60,17 @@ def test_what_is_no_id_is_named_before_any_request(sandbox: Sandbox) -> None:
         delete([POI, "", 7])
     assert caught.value.problems == ["row 2: '' is not an id", "row 3: 7 is not an id"]
     assert not sandbox.counters.requests
+
+
+def test_ids_in_capitals_or_with_blanks_are_found_and_unknown_ones_named(
+    service: MapsIndoorsService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert delete([f"\u200b{POI.upper()}\u00a0", POI, "A-0-01"]) == {"deleted": 1, "gone": 1}
+    assert "1 of 2 ids are not in the solution: A-0-01" in "".join(capsys.readouterr())
+
+
+def test_a_row_with_an_empty_id_has_no_other_column_named_id(tmp_path: Path) -> None:
+    path = tmp_path / "gone.jsonl"
+    path.write_text('{"id": null}')
+    with pytest.raises(InputError, match="has no 'id'; name its column"):
+        delete(str(path))

@@ -129,3 +129,8 @@ def test_a_single_part_fits_a_field_of_several_parts_and_back() -> None:
             fitted(polygon, declared)
     with pytest.raises(UnreadableValueError, match="ST_Force2D"):
         fitted(read_geometry(SHAPES[1]), "POINT")
+    with pytest.raises(UnreadableValueError, match="has measures, .*POINT; select ST_Force2D"):
+        fitted(read_geometry("POINT M (1 2 3)"), "POINT")
+    with pytest.raises(UnreadableValueError, match="has no measures, .*POINTM; select ST_Force3DM"):
+        fitted(read_geometry("POINT (1 2)"), "POINTM")
+    assert fitted(read_geometry("POINT ZM (1 2 3 4)"), "POINTZM").has_m

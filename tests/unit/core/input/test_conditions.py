@@ -25,7 +25,20 @@ from airflow_provider.core.input.conditions import (
 from airflow_provider.core.input.values import is_missing
 from airflow_provider.errors import InputError
 
-MISSING = ["", " ", "\n", "\u200b", "\ufeff \u00a0", "\u2060\u200e", float("nan"), np.nan, pd.NA, pd.NaT, Decimal("nan"), np.datetime64("NaT")]
+MISSING = [
+    "",
+    " ",
+    "\n",
+    "\u200b",
+    "\ufeff \u00a0",
+    "\u2060\u200e",
+    float("nan"),
+    np.nan,
+    pd.NA,
+    pd.NaT,
+    Decimal("nan"),
+    np.datetime64("NaT"),
+]
 
 
 @pytest.mark.parametrize("check", [text_condition, list_condition, list_problems, mapping_condition])
