@@ -30,12 +30,18 @@ DECLARED_KINDS = {
 }
 """Kinds of columns by the types that Things declare."""
 
+_LONG = "long"
+"""Kind of whole numbers that a double may not hold, though 64 bits do."""
+
+_DOUBLE_END = 2**53
+"""Greatest whole number up to which a double holds all of them."""
+
 _FITTING = {
     "boolean": {"boolean"},
-    "integer": {"integer"},
+    "integer": {"integer", _LONG},
     "number": {"integer", "number"},
     "text": {"text"},
-    "json": {"boolean", "integer", "number", "text", "json"},
+    "json": {"boolean", "integer", _LONG, "number", "text", "json"},
 }
 """Kinds of values that a column of a kind holds."""
 
@@ -63,7 +69,7 @@ class ThingColumns:
         if row["categories"] is None and self._category is not None:
             row["categories"] = [self._category]
         for name, value in (thing.get("status") or {}).items():
-            self._found.setdefault(name, set()).update({kind_of(value)} if value is not None else ())
+            self._found.setdefault(name, set()).update({_kind_of(value)} if value is not None else ())
             row[column(name)] = value
         return row
 
@@ -97,8 +103,13 @@ def column(name: str) -> str:
     return f"property:{name}" if name in RESERVED or name.startswith("property:") else name
 
 
+def _kind_of(value: Any) -> str:
+    kind = kind_of(value)
+    return _LONG if kind == "integer" and not -_DOUBLE_END <= value <= _DOUBLE_END else kind
+
+
 def _common(kinds: set[str]) -> str:
     """Return the kind of column that holds all kinds; empty for none."""
     if len(kinds) <= 1:
-        return next(iter(kinds), "")
+        return "json" if _LONG in kinds else next(iter(kinds), "")
     return "number" if kinds <= {"integer", "number"} else "json"

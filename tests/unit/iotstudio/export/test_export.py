@@ -109,6 +109,22 @@ def test_parquet_has_the_types_of_the_values(service: IoTStudioService, tmp_path
     assert (row["temperature"], row["co2"], row["mixed"], row["energy"]) == (21.0, 600, "1", None)
 
 
+@pytest.mark.parametrize("declared", [{"type": "number"}, {}, {"type": "integer"}])
+@pytest.mark.parametrize("others", [[1.5], [1], []])
+def test_parquet_rounds_no_whole_number(
+    service: IoTStudioService, tmp_path: Path, declared: dict[str, str], others: list[float]
+) -> None:
+    pq = pytest.importorskip("pyarrow.parquet")
+    for thing, value in zip(service.space.things.values(), [2**53 + 1, *others], strict=False):
+        thing.fields = {**thing.fields, "properties": {"serial": declared}}
+        thing.status = {"serial": value}
+    things(tmp_path / "things.parquet")
+    column = pq.read_table(tmp_path / "things.parquet")["serial"]
+    assert sorted(json.loads(str(value)) for value in column.to_pylist() if value is not None) == sorted(
+        [2**53 + 1, *others]
+    )
+
+
 def test_category_and_filters_are_the_services_own(
     service: IoTStudioService, sandbox: Sandbox, tmp_path: Path
 ) -> None:
