@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from airflow_provider.amigocloud.sync.fields import Schema
-from airflow_provider.amigocloud.sync.geometry import read_geometry, read_stored
+from airflow_provider.amigocloud.sync.geometry import in_degrees, read_geometry, read_stored
 from airflow_provider.core.input.problems import Problems, nearest
 from airflow_provider.core.input.values import ABSENT, UnreadableValueError, ValueReader, check_exact
 
@@ -197,7 +197,7 @@ class CellReader:
     def _untyped(self, place: int, value: Any, row: int) -> str | None:
         name = self.columns[place]
         if name == GEOMETRY and not isinstance(value, float):
-            return read_geometry(value).to_hex()
+            return in_degrees(read_geometry(value)).to_hex()
         if isinstance(value, _BINARY):
             raise UnreadableValueError(
                 f"is binary; a geometry must be named {GEOMETRY}: columns={{'{name}': '{GEOMETRY}'}}"

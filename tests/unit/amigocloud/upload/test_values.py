@@ -124,6 +124,8 @@ REFUSED = {
     "a large number": ({"a": pa.array([2**64 - 1], pa.uint64())}, "more than 64 bits"),
     "a time without a zone": ({"a": [datetime(2026, 1, 1)]}, "without a time zone"),
     "NUL": ({"a": ["a\0b"]}, "has a NUL character"),
+    "metres": ({"geometry": ["POINT (1399000 7500000)"]}, "row 1: wkb_geometry is outside of longitude"),
+    "another SRID": ({"geometry": ["SRID=3857;POINT (1 2)"]}, "row 1: wkb_geometry has SRID 3857"),
     "hex of a geometry": ({"geom": [POINT]}, "row 1: geom is a geometry"),
     "two geometries": ({"geometry": [POINT], "wkb_geometry": [POINT]}, "wkb_geometry is there twice"),
 }
