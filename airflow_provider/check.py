@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logging_from,
         read_metadata_database,
     )
+    from airflow_provider.errors import one_line
 
     read_metadata_database()
     try:
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         works, sentence = False, str(error)
         for note in getattr(error, "__notes__", ()):
             print(note, file=sys.stderr)
-    print(sentence)
+    print(one_line(sentence))
     return 0 if works else 1
 
 

@@ -21,6 +21,7 @@ from airflow_provider.core.http.reply import Reply
 from airflow_provider.core.http.reply import read_error as default_read_error
 from airflow_provider.core.http.retry import RetryLimits
 from airflow_provider.core.http.twins import aside, blocking, complete_twins, is_blocking, twin
+from airflow_provider.core.redaction import redact
 from airflow_provider.errors import (
     AuthenticationError,
     InputError,
@@ -28,6 +29,7 @@ from airflow_provider.errors import (
     PermissionDeniedError,
     ProviderError,
     TransportError,
+    one_line,
 )
 
 if TYPE_CHECKING:
@@ -306,11 +308,13 @@ class ApiHook(BaseHook):
             hook._heeds_refusals = False  # The service is asked, though it refused the credentials just now.
             hook.retry_limits = RetryLimits(attempts=2, cap=2.0, total=10.0)
             try:
-                return True, await hook.aprobe()
+                works, said = True, await hook.aprobe()
             except InputError as error:  # The connection itself may be wrong.
-                return False, " ".join(str(error).split())
+                works, said = False, str(error)
             except ProviderError as error:
-                return False, await hook.adiagnose(error)
+                works, said = False, await hook.adiagnose(error)
+        # A part of it may be a text of the service, such as the name of a project.
+        return works, one_line(redact(" ".join(said.split())))
 
     atest_connection = twin(test_connection, loads=False)
 
