@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from airflow_provider.core.urls import is_loopback
 from airflow_provider.errors import (
     ApiError,
+    InputError,
     NotFoundError,
     ProviderError,
     TransportError,
@@ -158,4 +159,31 @@ def proxy_of(url: str) -> str:
     from requests.utils import get_environ_proxies, select_proxy
 
     proxy = select_proxy(url, get_environ_proxies(url, no_proxy=None)) or ""
-    return urlsplit(proxy if "://" in proxy else f"//{proxy}").netloc.rpartition("@")[2]
+    try:
+        return urlsplit(proxy if "://" in proxy else f"//{proxy}").netloc.rpartition("@")[2]
+    except ValueError:
+        return "of the environment"
+
+
+def unmade_request(url: str, error: Exception) -> InputError:
+    """Return the error of a request that a library refuses to send: its proxy is none, or its URL.
+
+    :param url: the URL of the request.
+    :param error: the library's error.
+    """
+    if proxy_of(url):
+        return unusable_proxy(error)
+    return InputError(f"the request cannot be made: {type(error).__name__}")
+
+
+def unusable_proxy(error: Exception) -> InputError:
+    """Return the error of a proxy of the environment that a library cannot use.
+
+    :param error: the library's error, which may hold the proxy's password.
+    """
+    # A package is missing: that text names it, and nothing else.
+    said = str(error) if isinstance(error, ImportError) else type(error).__name__
+    return InputError(
+        "the request cannot be made: the environment names a proxy that cannot be used, see HTTPS_PROXY,"
+        f" HTTP_PROXY and ALL_PROXY ({said})"
+    )

@@ -137,7 +137,9 @@ class EventSocket:
                 **options,
             )
         except Exception as error:
-            raise self._failure(error) from None
+            failure = self._failure(error)
+        # Out of its block, so that the error has not the library's as its context, with the proxy's password.
+        raise failure
 
     def _failure(self, error: Exception) -> ProviderError:
         status = getattr(getattr(error, "response", None), "status_code", None)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary, WeakSet
 
+from airflow_provider.core.diagnosis import proxy_of, unusable_proxy
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.http.endpoint import MAX_RENEWALS, Endpoint, Request
 from airflow_provider.core.http.reply import BodyReader, NoResponse, Reply, no_proxy_response
@@ -199,7 +200,7 @@ class AsyncTransport:
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, UnicodeError) as error:
             raise InputError(f"the request cannot be made: {type(error).__name__}") from None
         except httpx.HTTPError as error:
-            return _no_response(error)
+            return _no_response(error, request.url)
 
     async def _clients(self, *, local: bool) -> SharedClients:
         settings = self.endpoint.settings
@@ -296,20 +297,31 @@ async def _use_anyio() -> None:
 
 
 def _new_client(context: ssl.SSLContext, timeout: tuple[float, float], *, local: bool) -> httpx.AsyncClient:
+    """Return a client.
+
+    :raises InputError: when the environment names a proxy that cannot be used.
+    """
     from http.cookiejar import DefaultCookiePolicy
 
     import httpx
 
     connect, read = timeout
-    client = httpx.AsyncClient(
-        verify=context,
-        timeout=httpx.Timeout(read, connect=connect),
-        limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS),
-        follow_redirects=False,
-        trust_env=not local,  # No proxy for loopback hosts: plain http is allowed there, and must stay local.
-    )
-    client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    return client
+    try:
+        client = httpx.AsyncClient(
+            verify=context,
+            timeout=httpx.Timeout(read, connect=connect),
+            limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS),
+            follow_redirects=False,
+            # No proxy for loopback hosts: plain http is allowed there, and must stay local.
+            trust_env=not local,
+        )
+    except (httpx.InvalidURL, ValueError, ImportError) as error:
+        problem = unusable_proxy(error)
+    else:
+        client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        return client
+    # Out of its block, so that the error has not the library's as its context, with the proxy's password.
+    raise problem
 
 
 async def tls_context(verify: bool | str) -> ssl.SSLContext:
@@ -340,8 +352,11 @@ def _load_tls(verify: bool | str) -> ssl.SSLContext:
     return httpx.create_ssl_context(verify=verify)
 
 
-def _no_response(error: Exception) -> NoResponse:
-    """Return the missing response of a request that raised; the exception shows whether it was sent."""
+def _no_response(error: Exception, url: str = "") -> NoResponse:
+    """Return the missing response of a request that raised; the exception shows whether it was sent.
+
+    :param url: the URL of the request.
+    """
     import httpx
 
     cause: BaseException | None = error
@@ -357,6 +372,8 @@ def _no_response(error: Exception) -> NoResponse:
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, httpx.ProxyError):
         return no_proxy_response(str(error))
+    if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)) and proxy_of(url):
+        return no_proxy_response(shown)
     if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)):
         timeout = isinstance(error, httpx.TimeoutException)
         kind = "name" if unknown else "timeout" if timeout else "refused"

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from airflow_provider.core.diagnosis import unmade_request
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.http.endpoint import CODINGS, MAX_RENEWALS, USER_AGENT, Endpoint, Request
 from airflow_provider.core.http.reply import (
@@ -253,13 +254,15 @@ class Transport:
                 timeout=self._timeout(),
                 verify=self.endpoint.settings.verify,
             )
-        except requests.RequestException as error:
-            return _no_response(error)
         except UnicodeError:
             raise InputError("the request cannot be made: a header has characters outside Latin-1") from None
+        except requests.RequestException as error:
+            raised = error
         except OSError:
             # requests raises its own exceptions for all errors but this one.
             raise InputError(f"extra 'verify': {self.endpoint.settings.verify} cannot be read") from None
+        # Out of its block, so that no error has the library's as its context, with the URL or the proxy.
+        return _no_response(raised, request.url)
 
     def _timeout(self) -> tuple[float, float]:
         connect, read = self.endpoint.settings.timeout
@@ -300,18 +303,19 @@ def _received(response: requests.Response) -> int:
     return 0 if response.raw.chunked else int(response.raw.tell())
 
 
-def _no_response(error: Exception) -> NoResponse:
-    """Return the missing response of a request that raised; the exception shows whether it was sent."""
+def _no_response(error: Exception, url: str = "") -> NoResponse:
+    """Return the missing response of a request that raised; the exception shows whether it was sent.
+
+    :param url: the URL of the request.
+    :raises InputError: when the request cannot be made.
+    """
     import requests
     from urllib3 import exceptions as urllib3
 
-    invalid = (
-        requests.exceptions.InvalidURL,
-        requests.exceptions.InvalidHeader,
-        requests.exceptions.InvalidSchema,
-    )
-    if isinstance(error, invalid):
-        raise InputError(f"the request cannot be made: {type(error).__name__}") from None
+    if isinstance(error, requests.exceptions.InvalidHeader):
+        raise InputError("the request cannot be made: InvalidHeader")
+    if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)):
+        raise unmade_request(url, error)
     root = _root(error)
     if isinstance(error, requests.exceptions.SSLError):
         return NoResponse(sent=False, reason=f"TLS: {root}", permanent=True, cause="tls")
