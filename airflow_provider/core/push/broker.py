@@ -21,6 +21,12 @@ KEEP_ALIVE_SECONDS = 30
 QOS = 1
 """Quality of service of subscriptions: at least once. Duplicates are harmless, as values are compared."""
 
+MAX_KEPT_BYTES = 512 << 10
+"""Maximum bytes that are kept of a packet, whatever its length: more than any payload that is read."""
+
+_RECEIVED_BYTES = 64 << 10
+"""Maximum bytes that are received at once."""
+
 _REFUSED = {1, 2, 4, 5, 132, 133, 134, 135, 138, 140}
 """Reason codes of a broker that answers, but does not accept the client or its credentials."""
 
@@ -124,7 +130,9 @@ class BrokerConnection:
         if self.broken.done():
             self.broken.result()
         codes = self._granted.pop(mid).result()
-        return {topic for topic, code in zip(topics, codes, strict=False) if code.is_failure}
+        # A topic that the answer leaves out is not subscribed to.
+        granted_topics = {topic for topic, code in zip(topics, codes, strict=False) if not code.is_failure}
+        return {*topics} - granted_topics
 
     def unsubscribe(self, topics: Sequence[str]) -> None:
         """Cancel subscriptions, without waiting for the broker's confirmation."""
@@ -228,20 +236,15 @@ def _refusal(broker: Broker, reason: Any) -> ProviderError:
 
 def _new_client(broker: Broker, context: ssl.SSLContext | None) -> Any:
     try:
-        from paho.mqtt.client import Client
-        from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+        make = _client_class(is_local=is_loopback(broker.host))
     except ImportError:
         raise InputError(
             "pushed values need the package 'paho-mqtt': pip install 'airflow-provider-digital-twin[mqtt]'"
         ) from None
 
-    class BrokerClient(Client):
-        """Client that connects to this machine without a proxy."""
+    from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-        def _get_proxy(self) -> Any:
-            return None if is_loopback(broker.host) else super()._get_proxy()
-
-    client = BrokerClient(
+    client = make(
         CallbackAPIVersion.VERSION2,
         client_id=f"airflow-{secrets.token_hex(7)}",
         protocol=MQTTProtocolVersion.MQTTv311,
@@ -254,6 +257,30 @@ def _new_client(broker: Broker, context: ssl.SSLContext | None) -> Any:
     if context is not None:
         client.tls_set_context(context)
     return client
+
+
+def _client_class(*, is_local: bool) -> Any:
+    from paho.mqtt.client import Client
+    from paho.mqtt.enums import MQTTErrorCode
+
+    class BrokerClient(Client):
+        """Client that connects to this machine without a proxy, and that no packet fills or ends."""
+
+        def _get_proxy(self) -> Any:
+            return None if is_local else super()._get_proxy()
+
+        def _sock_recv(self, bufsize: int) -> bytes:
+            # The end of a packet that is too large is received and dropped: a message of 256 MB is valid.
+            del self._in_packet["packet"][MAX_KEPT_BYTES:]
+            return super()._sock_recv(min(bufsize, _RECEIVED_BYTES))
+
+        def _packet_handle(self) -> MQTTErrorCode:
+            try:
+                return super()._packet_handle()
+            except Exception:  # Of any kind: older releases end their thread with it, unseen.
+                return MQTTErrorCode.MQTT_ERR_PROTOCOL
+
+    return BrokerClient
 
 
 def _shut(client: Any) -> None:

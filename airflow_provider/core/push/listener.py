@@ -244,7 +244,7 @@ class Listener:
         self.messages += 1
         try:
             if len(payload) > MAX_PAYLOAD_BYTES:
-                raise ValueError(f"{len(payload)} bytes are too many")
+                raise ValueError(f"more than {MAX_PAYLOAD_BYTES} bytes are too many")
             values = msgspec.json.decode(payload)
             if not isinstance(values, dict):
                 raise TypeError("no JSON object")
