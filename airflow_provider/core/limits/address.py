@@ -26,6 +26,9 @@ _TLS_OPTIONS = (
     *("ssl_cert_reqs", "ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"),
 )
 
+_NO = frozenset({"", "false", "0", "no", "off", "none", "null"})
+"""Values of a connection's extra ``ssl`` that mean no TLS."""
+
 _FORMS = (
     "'process', the absolute path of a folder, a URL (redis://, rediss:// or unix://), or the id of an"
     " Airflow connection of type redis"
@@ -90,7 +93,8 @@ def address_of(connection: Connection) -> str:
     extra = _extra_of(connection)
     user = quote(connection.login or "", safe="")
     password = f":{quote(connection.password, safe='')}" if connection.password else ""
-    scheme = "rediss" if str(extra.get("ssl", "")).lower() in {"true", "1"} else "redis"
+    # As in Airflow's own hook, any other value means TLS: a text such as "yes" must not switch it off.
+    scheme = "redis" if str(extra.get("ssl") or "").strip().lower() in _NO else "rediss"
     host = f"[{connection.host}]" if ":" in connection.host else connection.host
     options = {name: str(extra[name]) for name in _TLS_OPTIONS if extra.get(name) not in (None, "")}
     query = f"?{urlencode(options)}" if options and scheme == "rediss" else ""

@@ -40,6 +40,9 @@ def redis_connection(**fields: Any) -> Connection:
         ({"extra": {"ssl": True}}, "rediss://redis:6379/0"),
         ({"extra": {"ssl": "TRUE"}}, "rediss://redis:6379/0"),
         ({"extra": {"ssl": 1}}, "rediss://redis:6379/0"),
+        ({"extra": {"ssl": "yes"}}, "rediss://redis:6379/0"),
+        ({"extra": {"ssl": " required "}}, "rediss://redis:6379/0"),
+        *(({"extra": {"ssl": no}}, "redis://redis:6379/0") for no in (False, None, 0, "", "No", "off", "0")),
         ({"extra": {"ssl": "false", "ssl_cert_reqs": "none"}}, "redis://redis:6379/0"),
         (
             {"extra": {"ssl": True, "ssl_cert_reqs": "none", "ssl_ca_certs": "", "other": 1}},
