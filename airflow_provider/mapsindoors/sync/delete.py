@@ -14,7 +14,8 @@ from airflow_provider.core.files.row_source import (
 )
 from airflow_provider.core.input.problems import Problems, nearest
 from airflow_provider.core.input.values import normal_key, shown
-from airflow_provider.errors import InputError, one_line, shorten
+from airflow_provider.errors import InputError, PlanRejectedError, one_line, shorten
+from airflow_provider.mapsindoors.api import BASE_TYPES
 from airflow_provider.mapsindoors.geodata.rows import flatten_with
 from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot, read_undecoded
 from airflow_provider.mapsindoors.geodata.values import is_object_id
@@ -85,7 +86,8 @@ def delete(
     :param batch_size: maximum number of objects a request.
     :param log: logs the progress after each batch.
     :return: ``{"deleted": n, "gone": n}``; ``gone`` counts the ids that did not exist.
-    :raises PlanRejectedError: when there are more, or when the child of a deleted object would stay.
+    :raises PlanRejectedError: when there are more, when the child of a deleted object would stay, or when
+        an object has an unknown base type.
     """
     if not ids:
         return {"deleted": 0, "gone": 0}
@@ -95,6 +97,7 @@ def delete(
     if unknown := [object_id for object_id in ids if object_id not in snapshot.by_id]:
         names = ", ".join(shorten([object_id[:40] for object_id in unknown], 10))
         log.warning("%d of %d ids are not in the solution: %s", len(unknown), len(ids), one_line(names))
+    _refuse_unknown_kinds(known, snapshot)
     plan.changes = sorted(
         (Change("delete", object_id, snapshot.base_types[object_id], object_id) for object_id in known),
         key=write_order,
@@ -105,3 +108,13 @@ def delete(
     if plan.changes:
         verify(hook, execution.written, plan.match_on)
     return {"deleted": execution.done["delete"], "gone": len(ids) - len(known)}
+
+
+def _refuse_unknown_kinds(ids: list[str], snapshot: SolutionSnapshot) -> None:
+    kinds = {one: snapshot.base_types[one] for one in ids}
+    unknown = [f"{one} ({kind!r:.60})" for one, kind in kinds.items() if kind not in BASE_TYPES]
+    if unknown:
+        raise PlanRejectedError(
+            "nothing was deleted: the order of objects with an unknown base type is unknown, too; leave out"
+            f" {', '.join(shorten(unknown, 10))}"
+        )

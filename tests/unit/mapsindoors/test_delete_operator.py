@@ -48,6 +48,17 @@ def test_a_parent_whose_children_stay_is_refused(service: MapsIndoorsService, sa
     assert sandbox.counters.total("DELETE") == 0
 
 
+@pytest.mark.parametrize("base_type", ["zone", "Room", ""])
+def test_an_object_of_an_unknown_base_type_is_named_and_stays(
+    base_type: str, service: MapsIndoorsService, sandbox: Sandbox
+) -> None:
+    geodata = service.campus.geodata
+    service.campus.geodata = {**geodata, POI: {**geodata[POI], "baseType": base_type}}
+    with pytest.raises(PlanRejectedError, match=f"nothing was deleted: .*{POI} \\('{base_type}'\\)"):
+        delete([POI])
+    assert sandbox.counters.total("DELETE") == 0
+
+
 @pytest.mark.parametrize("name", ["max_deletes", "batch_size"])
 def test_limits_that_are_no_numbers_are_refused_before_any_request(sandbox: Sandbox, name: str) -> None:
     with pytest.raises(InputError, match=f"'{name}' must be a whole number"):
