@@ -116,7 +116,24 @@ def read_geometry(value: Any) -> Geometry:
         raise UnreadableValueError("has an empty point among its parts; leave that part out")
     if not all(math.isfinite(number) for point in points for number in point):
         raise UnreadableValueError("has a coordinate that is no number")
+    for ring in _rings(found):
+        if len(ring) < 4 or ring[0][:2] != ring[-1][:2]:
+            raise UnreadableValueError(
+                f"has an open ring of {len(ring)} positions; at least 4 are needed, the last equal to the first"
+            )
     return found
+
+
+def _rings(shape: Geometry) -> Iterator[list[list[float]]]:
+    """Yield the rings of all polygons: PostGIS refuses open ones, and with them their change set."""
+    if shape.kind == "GeometryCollection":
+        for part in shape.coordinates:
+            yield from _rings(part)
+    elif shape.kind == "Polygon":
+        yield from shape.coordinates
+    elif shape.kind == "MultiPolygon":
+        for rings in shape.coordinates:
+            yield from rings
 
 
 def _srid_of(value: Any) -> int | None:

@@ -134,3 +134,22 @@ def test_a_single_part_fits_a_field_of_several_parts_and_back() -> None:
     with pytest.raises(UnreadableValueError, match="has no measures, .*POINTM; select ST_Force3DM"):
         fitted(read_geometry("POINT (1 2)"), "POINTM")
     assert fitted(read_geometry("POINT ZM (1 2 3 4)"), "POINTZM").has_m
+
+
+OPEN = [
+    "POLYGON ((0 0, 1 0, 1 1, 0 1))",
+    "POLYGON ((0 0, 1 0, 0 0))",
+    "MULTIPOLYGON (((0 0, 1 0, 1 1, 0 0)), ((5 5, 6 5, 6 6, 5 6)))",
+    "GEOMETRYCOLLECTION (POINT (1 2), POLYGON ((0 0, 4 0, 4 4, 0 0), (1 0.5, 2 0.5, 2 1)))",
+    {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1]]]},
+]
+
+
+@pytest.mark.parametrize("shape", OPEN, ids=str)
+def test_an_open_ring_is_refused_before_the_service_refuses_it(shape: object) -> None:
+    with pytest.raises(UnreadableValueError, match="has an open ring of [34] positions"):
+        read_geometry(shape)
+
+
+def test_a_ring_may_end_at_another_height() -> None:
+    assert read_geometry("POLYGON Z ((0 0 1, 1 0 1, 1 1 1, 0 0 2))").has_z
