@@ -14,7 +14,7 @@ from airflow_provider.amigocloud.values import given_params, read_id, read_json,
 from airflow_provider.core.http.call import SUCCESS, UNSET, Call, Params, pairs, segment
 from airflow_provider.core.http.reply import Reply
 from airflow_provider.core.input.values import UnreadableValueError, ValueReader, read_integer, shown
-from airflow_provider.core.redaction import without_credential
+from airflow_provider.core.redaction import loggable
 from airflow_provider.errors import InputError, RequestRejectedError
 
 T = TypeVar("T")
@@ -330,9 +330,7 @@ def master(where: Location) -> Call[str]:
 
     :param where: location of the dataset, see :func:`dataset_path`.
     """
-    return read_part(
-        where, "master", lambda value: without_credential(text_of(value)), "read a dataset's state"
-    )
+    return read_part(where, "master", lambda value: loggable(text_of(value)), "read a dataset's state")
 
 
 def read_part(where: Location, part: str, convert: Callable[[Any], T], name: str) -> Call[T]:
@@ -490,4 +488,4 @@ def read_job(reply: Reply) -> str:
     """Return the id of the job that a request has started."""
     job = read_body(reply)["job"]
     text = text_of(str(job) if isinstance(job, int) and not isinstance(job, bool) else job)
-    return without_credential(text)
+    return loggable(text)

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus, urlsplit
 
+from airflow_provider.errors import one_line
+
 REDACTED = "***"
 
 
@@ -25,6 +27,9 @@ _MAX_PATH = 200
 
 _MAX_TOKENS = 32
 """Maximum recent tokens that a redactor knows."""
+
+_MAX_LOGGABLE = 1000
+"""Maximum characters of a service's id, status or the like."""
 
 _PARAMETERS = (
     r"(?i)\b(token|access_token|refresh_token|id_token|client_secret|password|api_?key|secret|sig|signature"
@@ -247,11 +252,14 @@ def redact(text: str) -> str:
     return _redactor.redact(text)
 
 
-def without_credential(text: str) -> str:
+def loggable(text: str) -> str:
     """Return a text of a service that will be logged and stored, such as the id of a job.
 
-    :raises ValueError: when it holds a credential that this process knows.
+    :raises ValueError: when it holds a credential that this process knows, is longer than
+        :data:`_MAX_LOGGABLE` characters, or has what would add lines to a log, or hide some.
     """
     if redact(text) != text:
         raise ValueError("a text holds a credential, which no log and no state may have")
+    if len(text) > _MAX_LOGGABLE or one_line(text) != text:
+        raise ValueError(f"a name is no printable line of at most {_MAX_LOGGABLE} characters")
     return text

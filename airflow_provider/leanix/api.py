@@ -16,7 +16,7 @@ from airflow_provider.core.http.call import SUCCESS, Call, segment
 from airflow_provider.core.http.reply import Reply, read_nothing
 from airflow_provider.core.input.conditions import raise_problems, text_condition
 from airflow_provider.core.input.values import is_missing
-from airflow_provider.core.redaction import without_credential
+from airflow_provider.core.redaction import loggable
 from airflow_provider.errors import RequestRejectedError
 
 HEADER_ARGUMENTS: Mapping[str, str] = {
@@ -339,7 +339,7 @@ def _run_path(run_id: str, resource: str) -> str:
 def _read_run_id(reply: Reply) -> str:
     # The OpenAPI file has a list; every known client and the documentation have an object.
     body = reply.json()
-    return without_credential(_text_of(body[0] if isinstance(body, list) else body, "id"))
+    return loggable(_text_of(body[0] if isinstance(body, list) else body, "id"))
 
 
 def _read_accepted(reply: Reply) -> bool:
@@ -347,7 +347,7 @@ def _read_accepted(reply: Reply) -> bool:
 
 
 def _read_status(reply: Reply) -> str:
-    return without_credential(_text_of(_read_object(reply), "status"))
+    return loggable(_text_of(_read_object(reply), "status"))
 
 
 def _read_link(reply: Reply) -> str | None:

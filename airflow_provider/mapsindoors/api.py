@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider.core.http.auth import Token, read_token
 from airflow_provider.core.http.call import Call, segment
 from airflow_provider.core.http.reply import Reply, read_nothing
-from airflow_provider.core.redaction import without_credential
+from airflow_provider.core.redaction import loggable
 
 if TYPE_CHECKING:
     from airflow_provider.core.json_types import Json
@@ -97,7 +97,7 @@ def _read_dataset(reply: Reply) -> Json:
     if not isinstance(languages, list) or not all(isinstance(one, str) for one in languages):
         raise ValueError("a list of languages was expected")
     for language in languages:
-        without_credential(language)  # Errors of rows list the languages.
+        loggable(language)  # Errors of rows list the languages.
     return found
 
 
@@ -220,7 +220,7 @@ def _ids_of(count: int) -> Any:
         ids = reply.json()
         if not isinstance(ids, list) or len(ids) != count or not all(isinstance(key, str) for key in ids):
             raise ValueError(f"{count} ids were expected")
-        return [without_credential(key) for key in ids]
+        return [loggable(key) for key in ids]
 
     return read
 

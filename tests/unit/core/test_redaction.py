@@ -16,13 +16,13 @@ from airflow_provider.core.redaction import (
     all_encodings,
     amask,
     encodings,
+    loggable,
     redact,
     redact_http_logs,
     redact_token,
     shown_path,
     token_encodings,
     url_encodings,
-    without_credential,
     without_query,
 )
 
@@ -279,7 +279,15 @@ def test_logs_of_http_libraries_are_redacted_with_their_tracebacks(caplog: pytes
 
 def test_an_id_that_is_a_credential_is_refused() -> None:
     redact_token("s3cr3t-of-ids")
-    assert without_credential("job-1") == "job-1"
+    assert loggable("job-1") == "job-1"
     for text in ("s3cr3t-of-ids", f"job-{quote('s3cr3t-of-ids')}", "?token=other"):
         with pytest.raises(ValueError, match="a text holds a credential"):
-            without_credential(text)
+            loggable(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["job-1\n2026 INFO written", "a\x1b[2J", "\u202e1-boj", "x::group::y", "x" * 1001]
+)
+def test_an_id_that_would_add_lines_to_a_log_or_hide_some_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="no printable line of at most 1000 characters"):
+        loggable(text)
