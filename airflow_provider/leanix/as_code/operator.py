@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.input.rendered import CheckedOperator
 from airflow_provider.core.pages.links import PlanLink
+from airflow_provider.errors import one_line
 from airflow_provider.leanix import DEFAULT_CONN_ID
 
 if TYPE_CHECKING:
@@ -113,8 +114,8 @@ class LeanIXPutConfigurationOperator(CheckedOperator):
             lines = [_line(one.sign, one.path, one.old, one.new) for one in entry.changes[:_MAX_DIFFERENCES]]
             if len(entry.changes) > _MAX_DIFFERENCES:
                 lines.append(f"and {len(entry.changes) - _MAX_DIFFERENCES} more")
-            shown = "".join(f"\n  {line}" for line in lines)
-            self.log.info("Configuration %s: %s%s", entry.name, entry.operation, shown)
+            shown = "".join(f"\n  {one_line(line)}" for line in lines)
+            self.log.info("Configuration %s: %s%s", one_line(entry.name), entry.operation, shown)
 
     def _result(self, entries: Sequence[Entry], *, is_single: bool) -> dict[str, Any]:
         from airflow_provider.leanix.as_code.plan import count

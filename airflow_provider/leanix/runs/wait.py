@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.polling import TRANSIENT_ERRORS, clock, intervals, wait_for
-from airflow_provider.errors import ProviderError, RunFailedError
+from airflow_provider.errors import ProviderError, RunFailedError, cut, one_line
 from airflow_provider.leanix.api import ENDED, FINISHED, KNOWN_STATUSES, STOPPED
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def warn_of_unknown_status(status: str, logged: set[str], warn: Callable[..., ob
     """
     if status not in KNOWN_STATUSES and status not in logged:
         logged.add(status)
-        warn("Run %s has the unknown status %s; it is polled further", run_id, status)
+        warn("Run %s has the unknown status %s; it is polled further", run_id, cut(one_line(status)))
 
 
 def stop_at_deadline(hook: LeanIXHook, run_id: str) -> str:

@@ -202,3 +202,15 @@ def test_the_hook_refuses_secrets_that_are_masked(leanix: Any, sandbox: Any) -> 
     with LeanIXHook() as hook, pytest.raises(InputError, match="credentials.apiToken.*is masked"):
         hook.put_configuration(report(credentials={"apiToken": "***"}))
     assert not sandbox.counters.total("PUT")
+
+
+def test_a_field_of_the_stored_configuration_adds_no_line_to_the_log(leanix: Any, capsys: Any) -> None:
+    wanted = report()
+    evil = "x\n2026 INFO stored\u202e ::group::x"
+    leanix.configurations[configuration_key(wanted)] = {**wanted, evil: evil, "variables": {"a": evil}}
+    put(wanted)
+    logged = capsys.readouterr().out
+    assert "2026 INFO stored" in logged, "the difference is not shown: the test proves nothing"
+    assert "\n2026 INFO" not in logged
+    assert "\u202e" not in logged
+    assert "::group::" not in logged

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from airflow_provider.leanix.runs.wait import warn_of_unknown_status
 from airflow_provider.leanix.triggers import LeanIXRunTrigger
 from tests.support.task_runner import first_event
 from tests.unit.leanix.started_runs import started, trigger_for
@@ -65,6 +66,17 @@ def test_results_that_cannot_be_polled_are_waited_for(leanix: Any, sandbox: Any)
     event = asyncio.run(first_event(trigger))
     assert event == {"status": "done", "run_id": run_id, "run_status": "FINISHED"}
     assert fault.hits == 8
+
+
+def test_an_unknown_status_adds_no_line_to_the_log() -> None:
+    lines: list[str] = []
+    warn_of_unknown_status(
+        "NEW\n2026 INFO done ::group::x" + "y" * 9000, set(), lambda text, *of: lines.append(text % of), "r"
+    )
+    (line,) = lines
+    assert line.isprintable()
+    assert "::group::" not in line
+    assert len(line) < 500
 
 
 def test_an_unknown_status_is_logged_once_and_polled_further(
