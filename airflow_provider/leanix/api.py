@@ -17,7 +17,7 @@ from airflow_provider.core.http.reply import Reply, read_nothing
 from airflow_provider.core.input.conditions import raise_problems, text_condition
 from airflow_provider.core.input.values import is_missing
 from airflow_provider.core.redaction import loggable
-from airflow_provider.errors import RequestRejectedError
+from airflow_provider.errors import RequestRejectedError, ServerError
 
 HEADER_ARGUMENTS: Mapping[str, str] = {
     "connectorType": "connector_type",
@@ -329,6 +329,23 @@ def run_id_problems(run_id: Any) -> list[str]:
     if run_id is None or is_missing(run_id):
         return [f"run_id is {'missing' if run_id is None else 'empty'}"]
     return text_condition(run_id, "run_id")
+
+
+def id_of_run(row: Mapping[str, Any]) -> str:
+    """Return the id of a run in the list of runs.
+
+    :param row: the run.
+    :raises ServerError: when it has no id, or one that no log may have.
+    """
+    run_id = row.get("id")
+    problem = "" if isinstance(run_id, (str, int)) and run_id != "" else "it has none"
+    try:
+        loggable(str(run_id))
+    except ValueError as error:
+        problem = str(error)
+    if problem:
+        raise ServerError(200, "", f"the list of runs has one whose id cannot be used: {problem}")
+    return str(run_id)
 
 
 def _run_path(run_id: str, resource: str) -> str:

@@ -37,6 +37,7 @@ from airflow_provider.errors import (
     PermissionDeniedError,
     ProviderError,
     RequestRejectedError,
+    one_line,
 )
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ class ConnectionMonitor:
         try:
             status = (await hook.aget_job(job)).get("status")
         except NotFoundError as error:
-            self._log.warning("job %s is no longer watched: %s", job, error)
+            self._log.warning("job %s is no longer watched: %s", one_line(job), error)
             await self._queue.put(MissingJobObservation(job))
             return
         if status not in RUNNING_STATES:

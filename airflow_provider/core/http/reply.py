@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from airflow_provider.errors import clauses
+from airflow_provider.errors import clauses, one_line
 
 
 class Headers(Mapping[str, str]):
@@ -314,13 +314,13 @@ def read_error(reply: Reply) -> tuple[str, str]:
 
 
 def truncate(text: str, longest: int = _MAX_MESSAGE) -> str:
-    """Return a text as one line of limited length, without control characters.
+    """Return a text as one line of limited length, without control characters and markers of groups.
 
-    :param longest: maximum number of characters.
+    :param longest: maximum number of characters, before markers are broken up.
     """
     line = " ".join(text.split())
     line = line if len(line) <= longest else line[: longest - 1] + "…"
-    return line if line.isprintable() else "".join(char if char.isprintable() else "\ufffd" for char in line)
+    return one_line("".join(char if char.isprintable() else "\ufffd" for char in line))
 
 
 def page_title(text: str) -> str:

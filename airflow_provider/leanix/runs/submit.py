@@ -22,7 +22,7 @@ from airflow_provider.errors import (
     clauses,
     one_line,
 )
-from airflow_provider.leanix.api import CREATED, ENDED, LIVE, MAX_TEXT_LENGTH, UNSUCCESSFUL
+from airflow_provider.leanix.api import CREATED, ENDED, LIVE, MAX_TEXT_LENGTH, UNSUCCESSFUL, id_of_run
 from airflow_provider.leanix.runs.wait import deadline_after, status_after_stop
 
 SUPERSEDED_SECONDS = 60.0
@@ -134,7 +134,7 @@ def _report_idle_runs(hook: LeanIXHook, submission: Submission, run_id: str) -> 
             hook.log.warning(
                 "Run %s of an earlier attempt was created and never started. It does nothing; LeanIX can"
                 " neither stop nor delete it",
-                one_line(str(row["id"])),
+                one_line(str(row.get("id"))),
             )
 
 
@@ -190,7 +190,7 @@ def select_marked_run(rows: Iterable[Mapping[str, Any]], marker: str) -> tuple[i
         status = str(row.get("status") or "")
         rank = (int(after), 0 if status == CREATED else 1)
         if best is None or rank > best[0]:
-            best = (rank, str(row["id"]), status)
+            best = (rank, id_of_run(row), status)
     return (best[0][0], best[1], best[2]) if best else None
 
 
@@ -272,7 +272,7 @@ def live_run_ids(rows: Iterable[Mapping[str, Any]], marker: str) -> list[str]:
     :param rows: the run list.
     """
     return [
-        str(row["id"])
+        id_of_run(row)
         for row in rows
         if row.get("status") in LIVE and marker in str(row.get("description") or "")
     ]

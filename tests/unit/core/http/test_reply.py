@@ -131,6 +131,7 @@ def test_texts_are_cut_at_their_length_with_an_ellipsis() -> None:
     assert truncate("x" * 500) == "x" * 500
     assert truncate("x" * 501) == "x" * 499 + "…"
     assert truncate(" a \n b ", 3) == "a b"
+    assert truncate("a\x1b[2J ::group::b") == "a\ufffd[2J : :group::b"
     assert page_title(f"<title>{'t' * 101}") == "t" * 99 + "…"
     assert page_title("no title") == ""
 

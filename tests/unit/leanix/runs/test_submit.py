@@ -17,6 +17,7 @@ from airflow_provider.errors import (
     RequestRejectedError,
     RunFailedError,
     RunTimeoutError,
+    ServerError,
 )
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.operators import LeanIXRunOperator, LeanIXStartRunOperator
@@ -465,6 +466,16 @@ def test_started_run_with_the_latest_marker_is_selected() -> None:
     assert submit.select_marked_run(rows[:2], "airflow:aa.0") == (0, "old", "FAILED")
     assert submit.select_marked_run(rows[:2], "airflow:aa.1") is None
     assert submit.select_marked_run([], "airflow:aa.0") is None
+
+
+@pytest.mark.parametrize("run_id", [None, "", ["a"], "a\n2026 INFO done", "x" * 2000])
+def test_a_run_of_this_task_whose_id_cannot_be_used_is_an_error(run_id: Any) -> None:
+    """To leave it out would start a second run."""
+    rows = [{"id": run_id, "status": "PENDING", "description": "text airflow:aa.1"}]
+    with pytest.raises(ServerError, match="the list of runs has one whose id cannot be used"):
+        submit.select_marked_run(rows, "airflow:aa.0")
+    with pytest.raises(ServerError, match="the list of runs has one whose id cannot be used"):
+        submit.live_run_ids(rows, "airflow:aa")
 
 
 def test_markers_of_other_requests_and_earlier_generations_are_not_selected() -> None:
