@@ -296,7 +296,7 @@ def _check_url(url: str, where: str, allow_http: bool, problems: list[str]) -> s
         problems.append(f"{where} must not hold a user name or password")
     elif not _is_plain(url):
         problems.append(f"{where} has spaces, backslashes or non-ASCII characters; use punycode")
-    elif parts.query or parts.fragment:
+    elif "?" in url or "#" in url:  # Also an empty one: what is appended to the URL would be a part of it.
         problems.append(f"{where} must not hold a query or fragment")
     elif parts.scheme == "http" and not (allow_http or is_loopback(hostname)):
         problems.append(

@@ -75,7 +75,11 @@ def test_plain_http_to_a_foreign_host_is_refused_unless_allowed() -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["https://u:p@example.com", "https://x.com?token=1", "https:///path", "https://x:y"]
+    "host",
+    [
+        *("https://u:p@example.com", "https://x.com?token=1", "https://x.com/?", "https://x.com/a#"),
+        *("https:///path", "https://x:y"),
+    ],
 )
 def test_an_invalid_host_is_refused_without_repeating_it(host: str) -> None:
     with pytest.raises(InputError) as caught:
