@@ -14,7 +14,7 @@ from airflow_provider.core.reports.page import DATA_END, DATA_START, PREFIX
 from airflow_provider.core.reports.profile import Profile, from_script
 from airflow_provider.core.state.identity import fingerprint, task_identity
 from airflow_provider.core.state.watermark import Watermark
-from airflow_provider.errors import InputError
+from airflow_provider.errors import InputError, one_line
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
@@ -106,7 +106,8 @@ def read_own_report(uri: str, output_path: str, log: Logger) -> tuple[Profile | 
 
 
 def _damaged(uri: str, error: Exception, log: Logger) -> str:
-    log.warning("The earlier report %s cannot be read: %.300s", shown_path(uri), error)
+    said = one_line(redact(str(error)))
+    log.warning("The earlier report %s cannot be read: %.300s", shown_path(uri), said)
     return _DAMAGED
 
 
