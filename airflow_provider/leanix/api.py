@@ -6,7 +6,7 @@ Paths, parameters and replies are those of the vendor's OpenAPI file, unless a c
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -17,6 +17,7 @@ from airflow_provider.core.http.reply import Reply, read_nothing
 from airflow_provider.core.input.conditions import raise_problems, text_condition
 from airflow_provider.core.input.values import is_missing
 from airflow_provider.core.redaction import loggable
+from airflow_provider.core.urls import is_loopback, split_plain
 from airflow_provider.errors import RequestRejectedError, ServerError
 
 HEADER_ARGUMENTS: Mapping[str, str] = {
@@ -63,6 +64,9 @@ UNSUCCESSFUL = frozenset({"FAILED", STOPPED})
 ENDED = UNSUCCESSFUL | {FINISHED}
 KNOWN_STATUSES = LIVE | ENDED | {CREATED}
 """Statuses of a run in the vendor's documentation."""
+
+_UI_HOSTS = ".leanix.net"
+"""End of the names of hosts that are LeanIX's."""
 
 _SUCCESS_OR_400 = SUCCESS | {400}
 
@@ -304,6 +308,27 @@ def workspace_id_of(claims: Mapping[str, Any]) -> str:
 def workspace_name_of(claims: Mapping[str, Any]) -> str:
     """Return the workspace's name as in the URLs of the UI; empty when the claims do not have it."""
     return _permission(claims, "workspaceName")
+
+
+def sync_log_page(claims: Mapping[str, Any], hosts: Collection[str]) -> str:
+    """Return the URL of a workspace's sync log in the UI; empty when the claims have none.
+
+    Airflow's UI shows it as a link of LeanIX, so it must lead to a host of the connection, or of LeanIX.
+
+    :param claims: claims of an access token.
+    :param hosts: names of the connection's hosts.
+    """
+    instance = claims.get("instanceUrl")
+    if not isinstance(instance, str) or "?" in instance or "#" in instance:
+        return ""
+    try:
+        parts = split_plain(instance)
+        url = loggable(f"{instance.rstrip('/')}/{segment(workspace_name_of(claims))}/admin/synclog")
+    except ValueError:
+        return ""
+    host = (parts.hostname or "").lower()
+    is_known = host in hosts or host.endswith(_UI_HOSTS)
+    return url if is_known and (parts.scheme == "https" or is_loopback(host)) else ""
 
 
 def _permission(claims: Mapping[str, Any], name: str) -> str:

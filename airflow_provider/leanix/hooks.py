@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
 
 from airflow_provider.assets import leanix_asset
 from airflow_provider.core.arguments import check_choice
@@ -364,11 +365,10 @@ class LeanIXHook(ApiHook):
 
     @blocking
     async def sync_log_url(self) -> str:
-        """Return the URL of the workspace's sync log in the UI; empty when the token does not contain it."""
+        """Return the URL of the workspace's sync log in the UI; empty when the token has none of LeanIX."""
         claims = await self._claims()
-        instance, name = claims.get("instanceUrl"), api.workspace_name_of(claims)
-        is_link = isinstance(instance, str) and instance.startswith(("https://", "http://"))
-        return f"{instance}/{name}/admin/synclog" if is_link and name else ""
+        hosts = {str(urlsplit(base).hostname) for base in self.bases(self.settings).values()}
+        return api.sync_log_page(claims, hosts)
 
     async def _claims(self) -> dict[str, Any]:
         return api.read_claims(await self.aaccess_token())

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from airflow_provider.core.redaction import redact_token
+from airflow_provider.leanix import api
 from airflow_provider.leanix.api import list_ended_runs, list_statuses, read_claims
 from airflow_provider.leanix.hooks import LeanIXHook
 
@@ -35,3 +37,53 @@ def test_list_of_ended_runs_is_read_whatever_a_row_lacks(leanix: Any, sandbox: A
 @pytest.mark.parametrize("payload", ["[]", "{", "[" * 2500 + "]" * 2500])
 def test_a_token_with_other_claims_has_none(payload: str) -> None:
     assert read_claims(f"head.{urlsafe_b64encode(payload.encode()).decode()}.signature") == {}
+
+
+def claims(instance: Any, name: Any = "acme") -> dict[str, Any]:
+    return {"instanceUrl": instance, "principal": {"permission": {"workspaceName": name}}}
+
+
+@pytest.mark.parametrize(
+    ("instance", "url"),
+    [
+        ("https://eu-5.leanix.net", "https://eu-5.leanix.net/acme/admin/synclog"),
+        ("https://acme.leanix.net/", "https://acme.leanix.net/acme/admin/synclog"),
+        ("https://proxy.acme.example/leanix", "https://proxy.acme.example/leanix/acme/admin/synclog"),
+    ],
+)
+def test_the_sync_log_is_on_a_host_of_the_connection_or_of_leanix(instance: str, url: str) -> None:
+    assert api.sync_log_page(claims(instance), {"proxy.acme.example"}) == url
+
+
+@pytest.mark.parametrize(
+    "instance",
+    [
+        "https://evil.example",
+        "https://leanix.net.evil.example",
+        "https://evilleanix.net",
+        "https://eu.leanix.net@evil.example",
+        "https://evil.example\\@eu.leanix.net",
+        "http://eu.leanix.net",
+        "javascript:alert(1)//.leanix.net",
+        "https://eu.leanix.net/?next=https://evil.example",
+        "https://eu.leanix.net/#",
+        "https://eu.leanix.net/\n2026 INFO",
+        "https://eu.leanix.net/" + "x" * 2000,
+        "",
+        None,
+        ["https://eu.leanix.net"],
+    ],
+)
+def test_no_other_link_of_a_token_becomes_a_link_of_a_task(instance: Any) -> None:
+    assert api.sync_log_page(claims(instance), {"eu.leanix.net"}) == ""
+
+
+@pytest.mark.parametrize(("name", "part"), [("a b/../c?d", "a%20b%2F..%2Fc%3Fd"), ("..", ""), ("", "")])
+def test_the_name_of_a_workspace_is_one_part_of_the_link(name: Any, part: str) -> None:
+    found = api.sync_log_page(claims("https://eu.leanix.net", name), set())
+    assert found == (f"https://eu.leanix.net/{part}/admin/synclog" if part else "")
+
+
+def test_a_link_that_holds_a_credential_is_none() -> None:
+    redact_token("s3cr3t-of-links")
+    assert api.sync_log_page(claims("https://eu.leanix.net", "s3cr3t-of-links"), set()) == ""
