@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from airflow_provider.errors import InputError, cut
 
 MAX_KINDS = 10_000
-"""Maximum distinct problems that are remembered of one source."""
+"""Maximum problems of rows, and of columns, that are remembered of one source."""
 
 ROWS_NAMED = 3
 """Row numbers that a problem shared by many rows names."""
@@ -60,6 +60,8 @@ class Problems:
             if len(named) < ROWS_NAMED:
                 named.append(row)
             self._counts[text] = self._counts.get(text, 0) + 1
+        else:
+            self._dropped += 1
 
     def lines(self) -> list[str]:
         """Return one sentence for each problem, those of columns first."""

@@ -140,13 +140,16 @@ def test_credentials_go_to_the_connections_own_origin_only(send: Send, echo, con
     assert send(connect(), own)["query"] == "page=2"
 
 
-def test_netrc_and_cookies_do_not_change_what_is_sent(echo, connect, monkeypatch, tmp_path) -> None:
+@pytest.mark.parametrize("way", ["sync", "async"])
+async def test_netrc_and_cookies_change_nothing_that_is_sent(
+    way, echo, connect, monkeypatch, tmp_path
+) -> None:
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login other password other\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     echo.faults.add("status", path="open/first", status=200, headers={"Set-Cookie": "a=b"}, body={})
     hook = connect({"mode": "header"}, password="plain-token")
-    hook.send(Call("GET", "open/first"))
-    hook.send(READ)
+    for call in (Call("GET", "open/first"), READ):
+        await (asyncio.to_thread(hook.send, call) if way == "sync" else hook.asend(call))
     sent = echo.echo.seen[-1]["headers"]
     assert "cookie" not in sent
     assert sent["authorization"] == "Bearer plain-token"

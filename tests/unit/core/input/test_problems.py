@@ -47,7 +47,7 @@ def test_no_problem_is_raised_when_there_is_none_and_all_of_them_at_once(
         problems.raise_if_any()
 
 
-def test_distinct_problems_beyond_a_bound_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_problems_of_rows_and_columns_beyond_a_bound_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_KINDS", 2)
     problems = Problems("rows.csv")
     for row in range(1, 6):
@@ -59,7 +59,7 @@ def test_distinct_problems_beyond_a_bound_are_counted(monkeypatch: pytest.Monkey
         "column 2 (row 2)",
         "row 1: is empty",
         "row 2: is empty",
-        "3 further problems are not listed",
+        "6 further problems are not listed",
     ]
 
 
