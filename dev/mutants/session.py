@@ -28,6 +28,7 @@ import pytest
 
 from dev.mutants.areas import AREAS, LEFT_OUT, PACKAGE, ROOT, UNIT
 from dev.mutants.operators import Mutant, mutants_of, sample
+from dev.mutants.readers import imported_names, reads
 from dev.mutants.recorder import ImportRecorder, LineRecorder
 from dev.mutants.results import KILLED, SURVIVED, TIMED_OUT, Result, Results, tests_version
 from dev.mutants.swap import CannotSwapError, functions_of, swap
@@ -322,10 +323,12 @@ class AreaSession:
         path = str(ROOT / mutant.path)
         chosen = []
         for test, lines in self.recording.lines.items():
-            run = lines.get(path)
-            if not run or test in self.recording.failed:
-                continue
-            if not mutant.lines or any(mutant.lines[0] <= line <= mutant.lines[1] for line in run):
+            run = lines.get(path, set())
+            if mutant.lines:
+                runs = any(mutant.lines[0] <= line <= mutant.lines[1] for line in run)
+            else:
+                runs = bool(run) or self._reads(test, mutant.path)
+            if runs and test not in self.recording.failed:
                 chosen.append(test)
         name = f"test_{Path(mutant.path).stem}.py"
         cost = {test: self.recording.seconds[test] / (PREFERENCE if name in test else 1) for test in chosen}
@@ -334,6 +337,10 @@ class AreaSession:
             cases[test.partition("[")[0]] += 1
             cost[test] *= cases[test.partition("[")[0]]
         return self._within_budget(sorted(chosen, key=cost.__getitem__))
+
+    def _reads(self, test: str, path: str) -> bool:
+        item: Any = self.items[test]
+        return reads(item.function, imported_names(item.path, path.removesuffix(".py").replace("/", ".")))
 
     def _within_budget(self, tests: list[str]) -> list[str]:
         spent, kept = 0.0, list[str]()

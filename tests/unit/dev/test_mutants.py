@@ -14,6 +14,7 @@ import pytest
 from dev.mutants import report
 from dev.mutants.areas import AREAS, LEFT_OUT, ROOT, UNIT
 from dev.mutants.operators import Mutant, mutants_of, sample
+from dev.mutants.readers import imported_names, reads
 from dev.mutants.report import BEGIN, END, score, write_page
 from dev.mutants.results import KILLED, SURVIVED, Result, Results
 from dev.mutants.session import AreaSession, Recording
@@ -167,6 +168,18 @@ def test_tests_of_the_line_run_before_further_cases_of_the_same_test() -> None:
     assert area._tests(one)[-1] == "t.py::c"
     area.recording.failed["t.py::c"] = "fails"
     assert len(area._tests(one)) == 3
+
+
+def test_a_test_that_compares_a_constant_reads_its_module_without_running_a_line(tmp_path: Path) -> None:
+    file = tmp_path / "test_a.py"
+    file.write_text("from b.c import d\nfrom b.c.a import LIMIT as most, f\nfrom b.c import a\nimport a\n")
+    names = imported_names(file, "b.c.a")
+    assert names == {"most", "f", "a"}
+    assert reads(lambda: a.LIMIT, names)  # type: ignore[name-defined]  # noqa: F821
+    assert reads(lambda: [most for _ in "x"], names)  # type: ignore[name-defined]  # noqa: F821
+    assert not reads(lambda: d, names)  # type: ignore[name-defined]  # noqa: F821
+    assert not reads(textwrap.dedent, imported_names(file, "b.c.d"))
+    assert not reads(print, names)
 
 
 def result(one: Mutant, status: str, version: str = "1") -> Result:
