@@ -64,6 +64,9 @@ def test_a_row_operator_takes_the_row_arguments_and_templates_them(kind: Any) ->
     assert row_arguments(task) == ARGUMENTS
     assert ARGUMENTS.keys() <= {*task.template_fields}
     assert task.template_fields_renderers.keys() <= {*task.template_fields}
+    # Airflow shows the value of a renderer that it does not know as plain text.
+    assert {*task.template_fields_renderers.values()} <= {"json", "sql"}
+    assert ".sql" in task.template_ext
 
 
 @pytest.mark.parametrize("kind", KINDS)

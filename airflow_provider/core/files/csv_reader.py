@@ -253,10 +253,6 @@ def detect_delimiter(sample: str, subject: str) -> str:
     text = "".join(lines[:-1]) if len(lines) > 1 and len(sample) >= _SAMPLE_BYTES // 4 else sample
     fitting = [delimiter for delimiter in DELIMITERS if _fits(text, delimiter)]
     if len(fitting) > 1:
-        # When the header lacks the other characters, they are part of values only.
-        header = text.partition("\n")[0]
-        fitting = [one for one in fitting if one in header] or fitting
-    if len(fitting) > 1:
         raise InputError(
             f"the delimiter is unclear: {' and '.join(DELIMITERS[one] for one in fitting)} both fit; pass"
             " csv_delimiter",

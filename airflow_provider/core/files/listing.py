@@ -223,7 +223,7 @@ class Listing:
                 problems.append(f"'{name}' is no file that can be read: a broken link, or no regular file")
                 continue
             try:
-                kind, _ = format_of(one.name, "", self._given or self._ending(one.name) or default)
+                kind, _ = format_of(one.name, "", self._given or ending_of(one.name) or default)
             except InputError as error:
                 problems.append(self._no_format(name, error))
                 continue
@@ -235,10 +235,6 @@ class Listing:
         if problems:
             raise InputError(problems, self.where)
         return files
-
-    @staticmethod
-    def _ending(name: str) -> str | None:
-        return ending_of(name.rpartition("/")[2]) or None
 
     def _no_format(self, name: str, error: InputError) -> str:
         if self._given:

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from airflow_provider.core.files.atomic import AtomicFile
+from airflow_provider.core.files.formats import import_pyarrow
 from airflow_provider.core.input.values import shown
 from airflow_provider.errors import InputError
 
@@ -28,11 +29,7 @@ class TypedParquetWriter:
     """
 
     def __init__(self, file: AtomicFile, schema: Mapping[str, str]) -> None:
-        try:
-            import pyarrow as pa
-            import pyarrow.parquet as pq
-        except ImportError:
-            raise InputError("Parquet needs pyarrow: install the extra 'parquet'", "output_path") from None
+        pa, pq = import_pyarrow("output_path")
         types = {
             "number": pa.float64(),
             "integer": pa.int64(),

@@ -14,7 +14,8 @@ from airflow_provider.errors import InputError
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
-_LOCAL = ("", "file", "local")
+LOCAL = ("", "file", "local")
+"""Protocols of local disk."""
 
 _WITH_BUCKETS = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "adl", "wasb", "oss")
 """Protocols whose first part of a path is a bucket or container, which is never created by writing."""
@@ -47,7 +48,7 @@ def is_local(path: str) -> bool:
 
     :param path: a path, or any URL that ``ObjectStoragePath`` takes.
     """
-    return object_path(path).protocol in _LOCAL
+    return object_path(path).protocol in LOCAL
 
 
 def storage_path(path: str, subject: str, purpose: str = "opened") -> Any:
@@ -85,7 +86,7 @@ def ensure_writable(output_path: str, argument: str = "output_path") -> None:
         raise InputError(f"{shown} names no file", argument)
     try:
         target = storage_path(output_path, argument, "written")
-        if target.protocol in _LOCAL:
+        if target.protocol in LOCAL:
             _check_folder(Path(target.path))
         else:
             _check_bucket(target)

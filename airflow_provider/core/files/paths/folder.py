@@ -8,13 +8,10 @@ import stat
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from airflow_provider.core.files.storage import storage_path
+from airflow_provider.core.files.storage import LOCAL, storage_path
 
 _FLAT = ("s3", "s3a", "gs", "gcs", "abfs", "abfss")
 """Protocols of storage without real folders, where all files below a prefix are listed at once."""
-
-_LOCAL = ("", "file", "local")
-
 
 NOT_REGULAR = -1
 """Size of what is neither a folder nor a file that can be read: a named pipe, a broken link."""
@@ -46,7 +43,7 @@ class Folder:
     def __init__(self, text: str, subject: str = "source") -> None:
         self.text = text
         path = storage_path(text or ".", subject)
-        self.is_local = path.protocol in _LOCAL
+        self.is_local = path.protocol in LOCAL
         self._is_flat = path.protocol in _FLAT
         self.storage: Any = path.fs
         self._root = str(self.storage._strip_protocol(path.path)).rstrip("/")

@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from airflow_provider.core.files.listing import SourceFile
-from airflow_provider.core.files.storage import object_path
+from airflow_provider.core.files.storage import LOCAL, object_path
 from airflow_provider.errors import InputError
 
 _BLOCK = 1024 * 1024
 """Bytes that are read at once."""
-
-_LOCAL = ("", "file", "local")
 
 
 class LocalFile(NamedTuple):
@@ -67,7 +65,7 @@ class LocalFiles:
         from airflow_provider.core.files.reader import open_source
 
         path = object_path(file.path)
-        is_local = path.protocol in _LOCAL
+        is_local = path.protocol in LOCAL
         with ExitStack() as stack:
             opened = stack.enter_context(open_source(file.path, "source"))
             place = Path(path.path) if is_local else self._new_path()

@@ -24,6 +24,7 @@ from airflow_provider.core.files.paths.manifests import (
     ("folder", "location", "name"),
     [
         ("/a/", "/a/b/x", "b/x"),
+        ("/a/X/", "/a/X/x", "x"),
         ("/a/", "b/x", "b/x"),
         ("/a/", "./b/x", "b/x"),
         ("/a/", "file:///a/x", "x"),

@@ -379,6 +379,24 @@ def test_a_part_that_is_replaced_on_s3_while_it_is_read_is_named(s3: Any) -> Non
     assert caught.value.problems == ["'a.jsonl' has changed"]
 
 
+def test_files_that_are_all_gone_are_named_at_the_second_reading(tmp_path: Path) -> None:
+    put(tmp_path, "a.csv", "id\n1\n")
+    files, options = opened(f"{tmp_path}/")
+    list(read_source(files, "content", options))
+    (tmp_path / "a.csv").unlink()
+    assert again(files, options) == [f"there is no file in the folder '{tmp_path}/'"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="a file whose reading fails is one of Linux")
+def test_an_error_of_the_disk_is_raised_where_no_file_has_changed(tmp_path: Path) -> None:
+    put(tmp_path, "a.jsonl", '{"id": 1}\n')
+    (tmp_path / "b.jsonl").symlink_to("/proc/self/mem")
+    reading = read_source(f"{tmp_path}/", "source")
+    assert next(reading)[1] == {"id": 1}
+    with pytest.raises(OSError, match="Errno"):
+        next(reading)
+
+
 def test_credentials_in_a_path_are_in_no_error(tmp_path: Path) -> None:
     for source in (
         "s3://key:gehe%2Fim@twin/part-*.csv",

@@ -87,6 +87,14 @@ def _write(folder: Path, rows: list[dict[str, Any]]) -> None:
         writer.write_rows(rows)
 
 
+def test_what_pyarrow_writes_to_a_file_that_was_given_up_is_dropped(tmp_path: Path) -> None:
+    with AtomicFile(f"{tmp_path}/x.parquet") as file:
+        sink = parquet._Sink(file)
+        assert (sink.writable(), sink.write(memoryview(b"abc"))) == (True, 3)
+    assert sink.write(memoryview(b"defg")) == 4
+    assert (tmp_path / "x.parquet").read_bytes() == b"abc"
+
+
 def test_a_json_value_is_held_as_its_column_does() -> None:
     assert parquet.cell({"b": [1]}, "json") == '{"b":[1]}'
     assert (parquet.cell(3, "number"), type(parquet.cell(3, "number"))) == (3.0, float)

@@ -35,8 +35,13 @@ def test_rows_of_a_query_have_numbers_and_no_nulls(query: Any) -> None:
     assert (subject_of(query, "rows"), subject_of([], "rows")) == ("sql", "rows")
 
 
-def test_long_decimals_are_rounded_where_an_operator_says_nothing_else() -> None:
+def test_what_all_row_operators_have_in_common_is_written_out() -> None:
     assert RowOperator.long_decimals == "round"
+    assert RowOperator.template_fields_renderers == {"columns": "json", "sql": "sql", "parameters": "json"}
+    assert RowOperator.template_ext == (".sql",)
+    assert RowOperator.SQL_FIELDS == ("sql", "sql_conn_id", "parameters", "sql_timezone")
+    assert RowOptions._fields == RowOperator.ROW_FIELDS
+    assert RowOptions() == (None, (), None, None, None, None, False, None)
 
 
 def test_columns_of_a_query_are_renamed_left_out_and_counted(query: Any) -> None:

@@ -107,3 +107,4 @@ def test_the_storages_with_buckets_and_without_folders_are_these() -> None:
     buckets = {"s3", "s3a", "gs", "gcs", "abfs", "abfss"}
     assert set(storage._WITH_BUCKETS) == buckets | {"adl", "wasb", "oss"}
     assert set(folder._FLAT) == buckets
+    assert set(storage.LOCAL) == {"", "file", "local"}
