@@ -18,7 +18,7 @@ import requests
 from airflow.sdk import BaseHook
 
 from airflow_provider.core.hook import ApiHook
-from airflow_provider.core.http import async_transport, auth, rate_limit
+from airflow_provider.core.http import async_transport, auth, rate_limit, twins
 from airflow_provider.core.http.retry import RetryLimits
 from airflow_provider.errors import ProviderError
 from airflow_provider.iotstudio import hooks_base
@@ -388,6 +388,20 @@ async def test_twins_call_the_decorator_of_a_replaced_method(sandbox: Sandbox, p
     assert thing["uid"] == THING
     assert hook.calls == ["get_thing", "set_properties", "list_things"]  # type: ignore[attr-defined]
     assert sandbox.counters.total("PUT ") == 1
+    made: Any = Audited
+    for twin in (made.aget_thing, made.alist_things, made.aprobe):
+        assert twin.__qualname__ == f"Audited.{twin.__name__}"
+
+
+def test_a_method_that_blocks_may_not_be_suspended() -> None:
+    class Waiting(IoTStudioHook):
+        @twins.blocking
+        async def suspended(self) -> None:
+            await asyncio.sleep(0)
+
+    with pytest.raises(RuntimeError, match="awaited something else than a call"):
+        Waiting().suspended()
+    assert not twins.is_blocking()
 
 
 @pytest.mark.parametrize("kind", [Guarded, GuardedLater])

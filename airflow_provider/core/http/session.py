@@ -35,7 +35,7 @@ class Session(requests.Session):
         super().__init__()
         self._environment: dict[Any, Any] = {}
         self._quoted = lru_cache(_KNOWN_URLS)(_quoted)
-        adapter = HTTPAdapter(pool_connections=4, pool_maxsize=_POOL, max_retries=0)
+        adapter = HTTPAdapter(pool_maxsize=_POOL)
         self.mount("https://", adapter)
         self.mount("http://", adapter)
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))

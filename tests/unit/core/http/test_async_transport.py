@@ -219,3 +219,26 @@ async def test_a_further_client_is_closed_with_its_last_request_but_not_while_ot
     assert [client.is_closed for client in made] == [False, *[True] * 9]
     await shared.aclose()
     assert made[0].is_closed
+
+
+async def test_a_client_that_is_opened_after_the_end_is_closed_with_its_request() -> None:
+    shared = async_transport.SharedClients(httpx.AsyncClient)
+    async with shared.client() as first:
+        await shared.aclose()
+        assert not first.client.is_closed
+        async with shared.client() as late:
+            assert late is not first
+        assert (first.client.is_closed, late.client.is_closed) == (False, True)
+    assert first.client.is_closed
+
+
+@pytest.mark.parametrize("local", [True, False])
+async def test_a_client_has_the_context_the_time_limits_and_the_proxies_of_its_host(local: bool) -> None:
+    context = ssl.create_default_context()
+    async with async_transport._new_client(context, (1.5, 2.5), local=local) as client:
+        assert client.timeout == httpx.Timeout(2.5, connect=1.5)
+        assert (client.trust_env, client.follow_redirects) == (not local, False)
+        pool: Any = client._transport._pool  # type: ignore[attr-defined]
+        assert pool._ssl_context is context
+        most = async_transport._CONNECTIONS
+        assert (pool._max_connections, pool._max_keepalive_connections) == (most, most)

@@ -59,6 +59,14 @@ def test_a_token_is_renewed_60_seconds_early_or_after_nine_tenths_of_a_short_lif
     assert credential.token(credential.issue, "r") == "token-1"
 
 
+def test_a_token_is_valid_until_the_moment_of_its_renewal(now: list[float]) -> None:
+    slot = auth._Slot()
+    assert slot.keep(IssuedToken("t", 2.0, 10.0)) == "t"
+    for moment, found in ((1007.5, "t"), (1008.0, "")):
+        now[0] = moment
+        assert (slot.valid(), slot.age("t"), slot.age("u")) == (found, moment - 998.0, float("inf"))
+
+
 def test_a_token_lasts_as_long_as_its_service_says() -> None:
     assert read_token(Reply(200, {}, b'{"access_token": "t", "expires_in": 120}')) == Token("t", 120.0)
     assert read_token(Reply(200, {}, b'{"access_token": "t", "expires_in": "90"}')) == Token("t", 90.0)
@@ -280,6 +288,18 @@ async def test_a_token_whose_callers_were_cancelled_is_kept_for_the_next_one(now
     await asyncio.sleep(0)
     service.answer.set()
     assert (await next_one, credential.cached("r"), service.requests) == ("token-1", "token-1", 1)
+
+
+async def test_a_request_that_has_a_caller_again_is_not_ended_for_the_lack_of_one(now: list[float]) -> None:
+    credential, service = MintedToken(Call("POST", "token", form={"secret": "s"})), SlowTokens()
+    await _cancelled(credential, service)
+    slot = credential._slot("r")
+    (timer,) = slot._timers.values()
+    next_one = asyncio.create_task(credential.atoken(service.send, "r"))
+    await asyncio.sleep(0)
+    assert (timer.cancelled(), len(slot._timers)) == (True, 0)
+    service.answer.set()
+    assert await next_one == "token-1"
 
 
 async def test_a_token_that_comes_after_its_last_caller_is_kept(now: list[float]) -> None:

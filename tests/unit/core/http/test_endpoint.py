@@ -86,6 +86,20 @@ def test_a_download_is_from_an_allowed_host_over_https(
         endpoint.check_download(url)
 
 
+def test_a_link_to_this_machine_is_taken_from_a_service_with_any_address_there(endpoint: Endpoint) -> None:
+    local = endpoint.bases["api"]
+    for bases, taken in (
+        ({"api": "https://x.example", "files": local}, True),
+        ({"api": "https://x.example"}, False),
+    ):
+        endpoint.bases = bases
+        if taken:
+            endpoint.check_download("http://127.0.0.2:9/a")
+        else:
+            with pytest.raises(errors.InputError, match="does not allow"):
+                endpoint.check_download("http://127.0.0.2:9/a")
+
+
 def test_all_users_of_a_budget_pause_after_a_refusal_for_its_rate(endpoint: Endpoint) -> None:
     limited = OutcomeKind.RATE_LIMITED
     assert endpoint.pause_after(Outcome(limited, retry_after=7.0)) == 7.0
