@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,11 +27,12 @@ def imported_names(file: Path, module: str) -> frozenset[str]:
     )
 
 
-def reads(function: Callable[..., Any], names: frozenset[str]) -> bool:
-    """Return whether a test uses one of some names itself.
+def reads(test: Any, module: str) -> bool:
+    """Return whether a test itself uses a name that its file imports from a module.
 
-    :param function: the test.
-    :param names: the names.
+    :param test: the test, as pytest has collected it.
+    :param module: the module's dotted name.
     """
-    code = getattr(function, "__code__", None)
+    code = getattr(test.function, "__code__", None)
+    names = imported_names(test.path, module)
     return code is not None and any(names & {*one.co_names} for one in nested(code))

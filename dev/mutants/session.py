@@ -28,7 +28,7 @@ import pytest
 
 from dev.mutants.areas import AREAS, LEFT_OUT, PACKAGE, ROOT, UNIT
 from dev.mutants.operators import Mutant, mutants_of, sample
-from dev.mutants.readers import imported_names, reads
+from dev.mutants.readers import reads
 from dev.mutants.recorder import ImportRecorder, LineRecorder
 from dev.mutants.results import KILLED, SURVIVED, TIMED_OUT, Result, Results, tests_version
 from dev.mutants.swap import CannotSwapError, functions_of, swap
@@ -316,20 +316,11 @@ class AreaSession:
         )
 
     def _tests(self, mutant: Mutant) -> list[str]:
-        """Return the tests that run the changed line: the fastest first, those of its module sooner.
+        """Return the tests of a mutant: the fastest first, those of its module sooner.
 
         A second case of a test counts as twice as long, a third as three times: tests differ more than cases.
         """
-        path = str(ROOT / mutant.path)
-        chosen = []
-        for test, lines in self.recording.lines.items():
-            run = lines.get(path, set())
-            if mutant.lines:
-                runs = any(mutant.lines[0] <= line <= mutant.lines[1] for line in run)
-            else:
-                runs = bool(run) or self._reads(test, mutant.path)
-            if runs and test not in self.recording.failed:
-                chosen.append(test)
+        chosen = self._chosen(mutant)
         name = f"test_{Path(mutant.path).stem}.py"
         cost = {test: self.recording.seconds[test] / (PREFERENCE if name in test else 1) for test in chosen}
         cases = Counter[str]()
@@ -338,9 +329,16 @@ class AreaSession:
             cost[test] *= cases[test.partition("[")[0]]
         return self._within_budget(sorted(chosen, key=cost.__getitem__))
 
-    def _reads(self, test: str, path: str) -> bool:
-        item: Any = self.items[test]
-        return reads(item.function, imported_names(item.path, path.removesuffix(".py").replace("/", ".")))
+    def _chosen(self, mutant: Mutant) -> list[str]:
+        """Return the tests that run the changed line; of code that only runs on import, its module's."""
+        path, (first, last) = str(ROOT / mutant.path), mutant.lines or (0, 0)
+        failed = self.recording.failed
+        run = {test: ls.get(path, set()) for test, ls in self.recording.lines.items() if test not in failed}
+        chosen = [test for test, lines in run.items() if any(first <= line <= last for line in lines)]
+        if chosen or not self._needs_import(mutant):
+            return chosen
+        module = mutant.path.removesuffix(".py").replace("/", ".")
+        return [test for test, lines in run.items() if lines or reads(self.items[test], module)]
 
     def _within_budget(self, tests: list[str]) -> list[str]:
         spent, kept = 0.0, list[str]()

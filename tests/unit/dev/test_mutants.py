@@ -6,7 +6,7 @@ import gc
 import textwrap
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from dev.mutants import report
 from dev.mutants.areas import AREAS, LEFT_OUT, ROOT, UNIT
 from dev.mutants.operators import Mutant, mutants_of, sample
 from dev.mutants.readers import imported_names, reads
+from dev.mutants.recorder import ImportRecorder
 from dev.mutants.report import BEGIN, END, score, write_page
 from dev.mutants.results import KILLED, SURVIVED, Result, Results
 from dev.mutants.session import AreaSession, Recording
@@ -173,13 +174,27 @@ def test_tests_of_the_line_run_before_further_cases_of_the_same_test() -> None:
 def test_a_test_that_compares_a_constant_reads_its_module_without_running_a_line(tmp_path: Path) -> None:
     file = tmp_path / "test_a.py"
     file.write_text("from b.c import d\nfrom b.c.a import LIMIT as most, f\nfrom b.c import a\nimport a\n")
-    names = imported_names(file, "b.c.a")
-    assert names == {"most", "f", "a"}
-    assert reads(lambda: a.LIMIT, names)  # type: ignore[name-defined]  # noqa: F821
-    assert reads(lambda: [most for _ in "x"], names)  # type: ignore[name-defined]  # noqa: F821
-    assert not reads(lambda: d, names)  # type: ignore[name-defined]  # noqa: F821
-    assert not reads(textwrap.dedent, imported_names(file, "b.c.d"))
-    assert not reads(print, names)
+    assert imported_names(file, "b.c.a") == {"most", "f", "a"}
+
+    def reading(function: Any, module: str = "b.c.a") -> bool:
+        return reads(SimpleNamespace(function=function, path=file), module)
+
+    assert reading(lambda: a.LIMIT)  # type: ignore[name-defined]  # noqa: F821
+    assert reading(lambda: [most for _ in "x"])  # type: ignore[name-defined]  # noqa: F821
+    assert not reading(lambda: d)  # type: ignore[name-defined]  # noqa: F821
+    assert reading(lambda: d, "b.c.d")  # type: ignore[name-defined]  # noqa: F821
+    assert not reading(print)
+
+
+def test_code_that_runs_on_import_only_has_the_tests_that_use_its_module() -> None:
+    (one, *_), path = mutants_of("a.py", SOURCE), str(ROOT / "a.py")
+    area = AreaSession.__new__(AreaSession)
+    area.budget, area.imports = 1.0, ImportRecorder(str(ROOT))
+    area.items = {"t.py::b": SimpleNamespace(function=print, path=Path(__file__))}  # type: ignore[dict-item]
+    area.recording = Recording({"t.py::a": 0.2, "t.py::b": 0.1}, {"t.py::a": {path: {99}}, "t.py::b": {}})
+    assert area._tests(one) == []
+    area.imports.started.add((path, (one.function, 1)))
+    assert area._tests(one) == ["t.py::a"]
 
 
 def result(one: Mutant, status: str, version: str = "1") -> Result:
