@@ -106,7 +106,7 @@ def test_the_task_links_to_the_page(
     from airflow.utils.session import create_session
 
     with create_session() as session:
-        stored = session.query(XComModel).filter_by(dag_id="mapsindoors_plan", key=link.xcom_key).one()
+        stored = session.query(XComModel).filter_by(run_id=run.run_id, key=link.xcom_key).one()
         assert str(stored.value).strip('"').startswith("/digital-twin/plan?dag_id=mapsindoors_plan&run_id=")
     assert service.campus.geodata == seed.campus().geodata
 
