@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -391,6 +392,26 @@ async def test_twins_call_the_decorator_of_a_replaced_method(sandbox: Sandbox, p
     made: Any = Audited
     for twin in (made.aget_thing, made.alist_things, made.aprobe):
         assert twin.__qualname__ == f"Audited.{twin.__name__}"
+
+
+async def test_a_wait_blocks_a_worker_and_suspends_an_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Waiting(IoTStudioHook):
+        @twins.blocking
+        async def rest(self, seconds: float) -> str:
+            await twins.wait(seconds)
+            return f"rested {seconds}"
+
+        arest = twins.twin(rest, loads=False)
+
+    slept: list[float] = []
+    with monkeypatch.context() as stopped:
+        stopped.setattr(twins, "time", SimpleNamespace(sleep=slept.append))
+        assert Waiting().rest(30) == "rested 30"
+    assert slept == [30]
+    resting = asyncio.create_task(Waiting().arest(0))
+    await asyncio.sleep(0)
+    assert not resting.done()
+    assert await resting == "rested 0"
 
 
 def test_a_method_that_blocks_may_not_be_suspended() -> None:

@@ -101,14 +101,10 @@ def lead_time(lifetime: float) -> float:
     return min(_RENEWAL_LEAD, lifetime / 10)
 
 
-def _without_end() -> float:
-    return float("inf")
-
-
 class Credential:
     """The base of credentials; requests with it are not authenticated."""
 
-    def token(self, send: Send, realm: str, longest: Callable[[], float] = _without_end) -> str:
+    def token(self, send: Send, realm: str, longest: Callable[[], float]) -> str:
         """Return the token to send along, fetched when needed.
 
         :param send: function that sends a token request.
@@ -171,7 +167,7 @@ class HeaderToken(Credential):
     def __init__(self, value: str) -> None:
         self._value = value
 
-    def token(self, send: Send, realm: str, longest: Callable[[], float] = _without_end) -> str:
+    def token(self, send: Send, realm: str, longest: Callable[[], float]) -> str:
         """Return the static token."""
         return self._value
 
@@ -217,7 +213,7 @@ class MintedToken(Credential):
         """Share the token in a store; without this call only the threads of this process share it."""
         self._address, self._heed_refusals = address, heed_refusals
 
-    def token(self, send: Send, realm: str, longest: Callable[[], float] = _without_end) -> str:
+    def token(self, send: Send, realm: str, longest: Callable[[], float]) -> str:
         """Return a valid token; processes and threads that need it at the same time cause one request."""
         slot = self._slot(realm)
         with slot.fetching:

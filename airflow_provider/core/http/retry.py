@@ -391,8 +391,7 @@ class _AttemptCount:
 
 def _outcome(state: RetryCallState) -> Outcome:
     error = state.outcome.exception() if state.outcome else None
-    if not isinstance(error, RetryNeeded):
-        raise TypeError("a retry without an outcome")
+    assert isinstance(error, RetryNeeded)  # noqa: S101 - the only error that is retried
     return error.outcome
 
 
@@ -409,8 +408,7 @@ def _log_retry(state: RetryCallState, count: _AttemptCount, limits: RetryLimits,
 
 def _raise_last_error(state: RetryCallState) -> Any:
     error = _outcome(state).error
-    if error is None:
-        raise TypeError("a failure without an error")
+    assert error is not None  # noqa: S101 - there is a result otherwise
     if state.attempt_number > 1:
         error.add_note(
             f"failed in {state.attempt_number} attempts, in {state.seconds_since_start or 0:.0f} s"

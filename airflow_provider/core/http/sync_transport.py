@@ -170,7 +170,7 @@ class Transport:
 
     def access_token(self) -> str:
         """Return the token that authenticates calls to the API, fetched when the process holds none."""
-        return self.endpoint.credential.token(self.send, self.endpoint.bases["api"])
+        return self.endpoint.credential.token(self.send, self.endpoint.bases["api"], self._seconds_left)
 
     def _retry(self, budget: Budget | None, attempt: Callable[[], Any]) -> Any:
         from tenacity import Retrying

@@ -6,8 +6,10 @@ import asyncio
 import socket
 import ssl
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+import certifi
 import httpx
 import pytest
 from anyio._backends._asyncio import CancelScope
@@ -219,6 +221,36 @@ async def test_a_further_client_is_closed_with_its_last_request_but_not_while_ot
     assert [client.is_closed for client in made] == [False, *[True] * 9]
     await shared.aclose()
     assert made[0].is_closed
+
+
+async def test_a_bundle_of_certificates_is_a_file_or_a_folder_and_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(async_transport, "_contexts", {})
+    file = await async_transport.tls_context(certifi.where())
+    folder = await async_transport.tls_context(str(tmp_path))
+    assert (file.verify_mode, folder.verify_mode) == (ssl.CERT_REQUIRED, ssl.CERT_REQUIRED)
+    assert len(file.get_ca_certs()) > 50
+    assert folder.get_ca_certs() == []
+    assert await async_transport.tls_context(certifi.where()) is file
+    assert (await async_transport.tls_context(True)).verify_mode is ssl.CERT_REQUIRED
+    assert (await async_transport.tls_context(False)).verify_mode is ssl.CERT_NONE
+    assert len(async_transport._contexts) == 4
+
+
+async def test_the_clients_of_an_event_loop_are_closed_with_it(echo: Any, connect: Any) -> None:
+    await connect().asend(READ)
+    (shared,) = async_transport._clients_here().values()
+    await async_transport.close_clients()
+    assert [one.client.is_closed for one in shared.clients] == [True]
+    assert async_transport._clients_here() == {}
+    await async_transport.close_clients()
+
+
+async def test_a_body_of_chunks_needs_a_worker(echo: Any, connect: Any) -> None:
+    with pytest.raises(TypeError, match="^a streamed body needs the synchronous transport$"):
+        await connect().asend(Call("PUT", "open/thing", content=lambda: iter([b"x"])))
+    assert echo.counters.total("open") == 0
 
 
 async def test_a_client_that_is_opened_after_the_end_is_closed_with_its_request() -> None:

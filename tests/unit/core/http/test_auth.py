@@ -51,12 +51,12 @@ def test_a_token_is_renewed_60_seconds_early_or_after_nine_tenths_of_a_short_lif
 ) -> None:
     assert lead_time(life) == lead
     credential, issued = minted(life)
-    credential.token(credential.issue, "r")
+    credential.token(credential.issue, "r", float)
     now[0] += life - lead - 0.01
-    credential.token(credential.issue, "r")
+    credential.token(credential.issue, "r", float)
     assert len(issued) == 1
     now[0] += 0.02
-    assert credential.token(credential.issue, "r") == "token-1"
+    assert credential.token(credential.issue, "r", float) == "token-1"
 
 
 def test_a_token_is_valid_until_the_moment_of_its_renewal(now: list[float]) -> None:
@@ -76,7 +76,11 @@ async def test_requests_without_a_credential_have_no_token() -> None:
     def no_request(call: Call[Token]) -> Any:
         raise AssertionError("a token was requested")
 
-    assert (Credential().token(no_request, "r"), await Credential().atoken(no_request, "r")) == ("", "")
+    assert (Credential().token(no_request, "r", float), await Credential().atoken(no_request, "r")) == (
+        "",
+        "",
+    )
+    assert not Credential().is_from_store("t", "r")
 
 
 def test_a_token_is_from_the_store_until_another_one_has_replaced_it(now: list[float]) -> None:

@@ -128,3 +128,8 @@ def test_a_call_is_shown_by_its_purpose_alone() -> None:
     assert repr(Call[Any]("GET", "x?token=1", name="read")) == "<Call GET (read)>"
     assert repr(Call[Any]("GET", "x?token=1")) == "<Call GET (without a name)>"
     assert frozenset(range(200, 300)) == SUCCESS
+
+
+def test_a_name_with_half_a_character_is_refused() -> None:
+    with pytest.raises(InputError, match=r"^'a\\ud800' cannot be a name .*: it is not valid text$"):
+        segment("a\ud800")

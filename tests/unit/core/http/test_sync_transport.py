@@ -279,6 +279,24 @@ def test_a_doubly_compressed_reply_is_refused(status, send: Send, echo, connect)
     assert hit.hits == 1
 
 
+def test_a_stream_that_is_compressed_twice_is_refused(echo, connect) -> None:
+    headers = {"Content-Encoding": "gzip, gzip"}
+    echo.faults.add("status", path="open", status=200, headers=headers, body="x")
+    with (
+        connect().stream(READ) as stream,
+        pytest.raises(
+            errors.TransportError, match=r"GET .*/open/thing cannot be read: its reply is compressed"
+        ),
+    ):
+        list(stream.chunks())
+
+
+def test_a_bundle_of_certificates_that_is_not_there_is_named(send: Send, echo, connect, tmp_path) -> None:
+    bundle = f"{tmp_path}/none.pem"
+    with pytest.raises(InputError, match=f"^extra 'verify': {bundle} cannot be read$"):
+        send(connect({"verify": bundle}, host="https://127.0.0.1:1"), READ)
+
+
 def test_only_the_beginning_of_an_error_reply_is_read(send: Send, echo, connect, monkeypatch) -> None:
     read: list[int] = []
     read_error = EchoHook.read_error
