@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 
 from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot
-from airflow_provider.mapsindoors.plan.dependencies import dependencies, digest_of_scope, fingerprint_of_scope
+from airflow_provider.mapsindoors.plan.dependencies import (
+    dependencies,
+    describe_drift,
+    digest_of_scope,
+    fingerprint_of_scope,
+)
 from airflow_provider.mapsindoors.plan.document import Change, Plan
 from tests.support.mapsindoors_sync import undecoded
 
@@ -59,3 +64,15 @@ def test_a_plan_by_external_ids_depends_on_the_key_once() -> None:
     change = Change("create", "NEW", "room", body={**ROOM, "id": None, "externalId": "NEW"})
     found = dependencies(Plan("d", "externalId", {}, "", changes=[change]), snapshot(FLOOR, ROOM), "all")
     assert [name for name in found if name.startswith("externalId")] == ["externalId: NEW"]
+
+
+def test_the_drift_of_an_object_names_each_field_but_a_parent_that_the_plan_creates() -> None:
+    fields = {"parentId": ["e", "f"], "status": [1, 3], "properties.name@en": ["One", "Two"]}
+    body = {**ROOM, "parentId": "", "status": 3, "properties": {"name@en": "Two"}}
+    change = Change("update", "R-1", "room", id="r", fields=fields, body=body, parent_key="F-2")
+    plan = Plan("d", "externalId", {}, "", changes=[change])
+    there = snapshot(FLOOR, {**ROOM, "status": 2, "properties": {"name@en": "Two"}})
+    assert describe_drift(plan, there, ["object: r"]) == (
+        "room r (R-1): status was 1, now it is 2; room r (R-1): properties.name@en is already as planned"
+    )
+    assert describe_drift(plan, snapshot(FLOOR), ["object: r"]) == "room r (R-1) is gone"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from airflow_provider.core.input.row_numbers import RowNumbers
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.geodata.validation import BASE_TYPES
-from airflow_provider.mapsindoors.plan.document import Change, Plan
+from airflow_provider.mapsindoors.plan.document import VERSION, Change, Plan
 from tests.support.hypothesis_sizes import examples
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=10)
@@ -108,3 +108,24 @@ def test_a_plan_that_was_cut_short_is_refused(plan: Plan, data: st.DataObject) -
 def test_what_is_no_plan_is_refused(other: Any) -> None:
     with pytest.raises(InputError, match="is not a plan"):
         Plan.from_json(other, "a plan")
+
+
+@pytest.mark.parametrize(
+    ("members", "change", "says"),
+    [
+        ({"version": VERSION + 1}, {}, f"version {VERSION} is expected"),
+        ({"kind": "AmigoCloud"}, {}, "it is a plan for AmigoCloud"),
+        ({}, {"fields": {"status": [1]}}, "the field 'status' has not one old and one new value"),
+        ({}, {"fields": {"status": [1, 2, 3]}}, "the field 'status' has not one old and one new value"),
+        ({}, {"base_type": "desk"}, "'desk' is no base type"),
+        ({}, {"row": "a.csv"}, "'a.csv' is no row of a file"),
+    ],
+)
+def test_a_plan_that_was_altered_is_refused_with_the_reason(
+    members: dict[str, Any], change: dict[str, Any], says: str
+) -> None:
+    document = json.loads(Plan("d", "externalId", {}, "f", changes=[Change("update", "A", "room")]).to_json())
+    document["changes"][0] |= change
+    with pytest.raises(InputError) as caught:
+        Plan.from_json(json.dumps(document | members).encode(), "the plan")
+    assert str(caught.value) == f"the plan is not a plan of this version: {says}"

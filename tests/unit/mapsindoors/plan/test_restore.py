@@ -232,3 +232,22 @@ def test_rows_of_a_backup_without_an_id_or_with_that_of_another_row_are_told(
     assert "has no id" in told
     assert f"has the id of another row, {one['id']}" in told
     assert "has the id of another row, \n" not in f"{told}\n"
+
+
+def test_a_row_that_may_be_one_of_several_objects_is_told_with_their_ids(
+    unlimited_service: MapsIndoorsService,
+) -> None:
+    room = {**by_external_id(unlimited_service)["B-0-01"], "externalId": ""}
+    copies = [{**room, "id": letter * 24} for letter in "abcdef"]
+    put(unlimited_service, room, *copies)
+    with pytest.raises(InputError) as caught:
+        sync([{**room, "id": "1" * 24}], restore=True)
+    ids = [room["id"], *(one["id"] for one in copies[:4])]
+    assert f"may be any of 7 objects: {', '.join(ids)}, and 2 more" in caught.value.problems[0]
+
+
+def test_an_object_of_a_backup_outside_of_the_scope_is_told(unlimited_service: MapsIndoorsService) -> None:
+    found = by_external_id(unlimited_service)
+    with pytest.raises(InputError) as caught:
+        sync([found["B-0-01"]], restore=True, scope={"root_element": found["BLD-A"]["id"]})
+    assert f"is about object {found['B-0-01']['id']}, which is outside of the scope" in str(caught.value)
