@@ -48,13 +48,15 @@ def database_error(error: Exception, query: Query, *, connecting: bool = False) 
     :param connecting: whether the connection could not be opened.
     :return: an ``InputError`` when the statement is wrong, else a ``DatabaseError``.
     """
-    message = _first_line(_message(error)) or type(error).__name__
+    message = _message(error).partition("DETAIL:")[0].partition("CONTEXT:")[0]  # Both hold values.
     state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
     if not connecting and str(state).startswith("P0"):
         message = "a function of the database raised an error"  # Its text may be made of values.
     elif not connecting and not _names_only(error):
-        message = _without_values(message, query, may_name=_is_wrong_statement(error, state))
-    message = cut(_redacted(message, query), _MAX_MESSAGE)
+        is_wrong = _is_wrong_statement(error, state)
+        # A value may have several lines; a wrong statement is quoted on further ones.
+        message = _without_values(_first_line(message) if is_wrong else message, query, may_name=is_wrong)
+    message = cut(_redacted(_first_line(message) or type(error).__name__, query), _MAX_MESSAGE)
     said = f"{without_stop(message)} (SQLSTATE {state})" if state else message
     if not connecting and _is_wrong_statement(error, state):
         must = "; a query must only read" if state == "25006" else ""
@@ -104,9 +106,8 @@ def _names_only(error: Exception) -> bool:
 
 
 def _first_line(text: str) -> str:
-    """Return a message without its details, which hold values."""
-    line = next((line for line in text.splitlines() if line.strip()), "")
-    return line.partition("DETAIL:")[0].partition("CONTEXT:")[0].strip()
+    """Return the first line of a message that is not empty."""
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")
 
 
 def _without_values(message: str, query: Query, *, may_name: bool) -> str:
@@ -123,9 +124,10 @@ def _without_values(message: str, query: Query, *, may_name: bool) -> str:
         if may_name and end > 0 and not message.count(quote) % 2 and _is_word(message[start:end], query.sql):
             kept, at = kept + message[at : end + 1], end + 1
             continue
-        last = message.rfind(quote)
-        kept += f"{message[at:start]}…{quote if last >= start else ''}"
-        at = last + 1 if last >= start else len(message)
+        # Without its partner, a quote is within a value that ends on a later line, as what follows it is.
+        ends = not message.count(quote, found.start()) % 2
+        kept += f"{message[at:start]}…{quote if ends else ''}"
+        at = message.rfind(quote) + 1 if ends else len(message)
     message = kept + message[at:]
     return _NUMBER.sub(lambda found: found.group() if found.group() in query.sql else "…", message)
 
