@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import logging
 import os
@@ -16,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -502,10 +504,18 @@ def test_a_file_that_another_process_creates_meanwhile_is_shared(
     assert waits(store, 1)[0] > 0
 
 
-def test_a_boot_has_the_same_short_name_for_all_releases() -> None:
+def test_a_boot_has_the_same_short_name_for_all_releases(monkeypatch: pytest.MonkeyPatch) -> None:
     path = Path("/proc/sys/kernel/random/boot_id")
     machine.boot_id.cache_clear()
     assert machine.boot_id() == (path.read_text().replace("-", "")[:12] if path.exists() else "boot")
+
+    def refuse(*args: Any, **options: Any) -> Any:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(machine, "open", refuse, raising=False)
+    machine.boot_id.cache_clear()
+    assert machine.boot_id() == "boot"
+    machine.boot_id.cache_clear()
 
 
 def become_ordinary() -> None:
@@ -650,6 +660,50 @@ def test_a_file_that_is_only_read_counts_as_used_once_an_hour(store: MachineStor
         os.utime(path, (then, then))
         os.close(store.open_file("a.token", create=False))
         assert (time.time() - path.stat().st_mtime < 1000) is used
+
+
+def test_a_budget_that_is_used_counts_as_used_once_an_hour(store: MachineStore, tmp_path: Path) -> None:
+    waits(store, 1)
+    path = file_of(tmp_path / "budgets")
+    for age, used in ((3500, False), (3700, True)):
+        then = time.time() - age
+        os.utime(path, (then, then))
+        with store.locked(KEY, True) as record:
+            assert record.state.slots
+        assert (time.time() - path.stat().st_mtime < 1000) is used
+
+
+def test_a_record_may_have_the_largest_size_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "_LARGEST", machine._HEAD.size + 8 * 4)
+    file = os.open(tmp_path / "budget", os.O_CREAT | os.O_RDWR)
+    machine._write(file, 0, slice(0, 0), Record(State([1, 2, 3, 4], 0)))
+    assert list(machine._read(file, 1000)[0].state.slots) == [1, 2, 3, 4]
+    with pytest.raises(StoreUnusableError, match="^too many requests wait$"):
+        machine._write(file, 0, slice(0, 0), Record(State([1, 2, 3, 4, 5], 0)))
+    os.close(file)
+
+
+@pytest.mark.parametrize("call", ["pread", "pwrite"])
+def test_a_disk_that_fails_is_an_unusable_store_and_leaves_no_descriptor_open(
+    store: MachineStore, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def fail(*args: Any) -> Any:
+        raise OSError(errno.EIO, "secret path")
+
+    waits(store, 1)
+    opened: list[int] = []
+    fstat = os.fstat
+    monkeypatch.setattr(os, "fstat", lambda file: opened.append(file) or fstat(file))
+    with monkeypatch.context() as broken:
+        broken.setattr(os, call, fail)
+        with pytest.raises(StoreUnusableError, match="^OSError: Input/output error$"):
+            waits(store, 1)
+    for file in opened:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            fstat(file)
+    assert len(waits(store, 1)) == 1
 
 
 def test_an_idle_file_that_a_process_holds_is_not_removed(store: MachineStore, tmp_path: Path) -> None:

@@ -314,6 +314,8 @@ def test_eight_aliases_are_followed_and_no_more(client: Any, store: RedisStore) 
     assert store.reserve(names[2], RATE, 60).key == names[9]
     with pytest.raises(StoreUnusableError, match="circle"):
         store.reserve(names[1], RATE, 60)
+    with pytest.raises(StoreUnusableError, match="^the aliases of a budget lead in a circle$"):
+        store.join(names[0], OTHER, RATE)
 
 
 def test_a_semaphore_has_three_keys_of_one_node_and_forgets_a_waiter_that_leaves(

@@ -20,7 +20,9 @@ from airflow_provider.core.limits import redis_semaphore
 from airflow_provider.core.limits.address import open_semaphore
 from airflow_provider.core.limits.machine import FOLDER_VARIABLE
 from airflow_provider.core.limits.plan import SECOND
-from airflow_provider.core.limits.semaphore import Permit, Semaphore
+from airflow_provider.core.limits.redis_semaphore import RedisSemaphore
+from airflow_provider.core.limits.redis_store import RedisStore
+from airflow_provider.core.limits.semaphore import Permit, ProcessSemaphore, Semaphore
 from dev.redis_server import RedisServer, running
 from tests.support.wait import until
 
@@ -175,6 +177,22 @@ def test_a_killed_process_gives_its_place_back(
     holder.wait()
     semaphore, permit = open_semaphore(shared_address, KEY, 1), Permit()
     until(lambda: semaphore.try_enter(permit), seconds=redis_semaphore.LEASE + 10)
+
+
+@pytest.mark.parametrize("kind", ["process", "redis"])
+def test_a_fork_has_none_of_the_places_that_its_parent_holds(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    address = address_of(kind, request, tmp_path)
+    in_redis = kind == "redis"
+    semaphore = RedisSemaphore(RedisStore(address), KEY, 2) if in_redis else ProcessSemaphore(2)
+    held = take(semaphore, 2)
+    if not (child := os.fork()):
+        os._exit(len(semaphore._held))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert {permit.id for permit in held} == semaphore._held
+    for permit in held:
+        semaphore.leave(permit)
 
 
 def test_a_fork_does_not_keep_a_place(shared_address: str) -> None:
