@@ -45,6 +45,7 @@ AREAS = {
         (
             "core/http",
             "core/limits/test_semaphores.py",
+            "core/test_bounds.py",
             "core/test_connection.py",
             "core/test_properties.py",
             "core/test_redaction.py",
@@ -58,13 +59,14 @@ AREAS = {
     ),
     "state": Area(
         ("core/state",),
-        ("core/state", "core/test_triggers.py", "leanix/runs/test_submit.py"),
+        ("core/state", "core/test_bounds.py", "core/test_triggers.py", "leanix/runs/test_submit.py"),
     ),
     "files": Area(
         ("core/files",),
         (
             "core/files",
             "core/state/test_pauses.py",
+            "core/test_bounds.py",
             "core/test_properties.py",
             "security/test_hostile_rows.py",
             "test_row_operators.py",
@@ -76,6 +78,7 @@ AREAS = {
             "core/http/test_concurrency.py",
             "core/http/test_rate_limit.py",
             "core/limits",
+            "core/test_bounds.py",
             "core/tokens/test_stores.py",
         ),
     ),
@@ -86,13 +89,17 @@ AREAS = {
             "core/files/test_reader.py",
             "core/input",
             "core/sql/test_plain_values.py",
+            "core/test_bounds.py",
             "mapsindoors/geodata/test_geometry_formats.py",
             "mapsindoors/geodata/test_values.py",
             "security/test_hostile_rows.py",
             "test_rendered_nothing.py",
         ),
     ),
-    "sql": Area(("core/sql",), ("core/files/test_row_source.py", "core/sql", "test_sql_sources.py")),
+    "sql": Area(
+        ("core/sql",),
+        ("core/files/test_row_source.py", "core/sql", "core/test_bounds.py", "test_sql_sources.py"),
+    ),
     "plans": Area(
         (
             "core/sync",

@@ -1,0 +1,142 @@
+"""Bounds that users, services and other processes rely on are written out: to change one is a decision."""
+
+from __future__ import annotations
+
+from airflow_provider.core import redaction
+from airflow_provider.core.files import (
+    csv_reader,
+    formats,
+    listing,
+    many_files,
+    parquet,
+    reader,
+    spool,
+    storage,
+)
+from airflow_provider.core.files import manifest as export_manifest
+from airflow_provider.core.files.paths import checks, folder, manifests, partitions, parts, patterns
+from airflow_provider.core.http import (
+    async_transport,
+    auth,
+    concurrency,
+    endpoint,
+    rate_limit,
+    reply,
+    retry,
+    session,
+    sync_transport,
+)
+from airflow_provider.core.input import problems, scalars, values
+from airflow_provider.core.limits import (
+    address,
+    fallback,
+    machine,
+    machine_semaphore,
+    plan,
+    redis_semaphore,
+    redis_store,
+    semaphore,
+    store,
+)
+from airflow_provider.core.sql import failures, query, rows, streaming
+from airflow_provider.core.state import chunks, firing, pauses, turns, watcher_state
+
+MIB = 1024 * 1024
+
+
+def test_seconds_and_attempts_of_requests() -> None:
+    assert (auth._DEFAULT_LIFETIME, auth._RENEWAL_LEAD, auth._MIN_RENEWAL_AGE) == (3600, 60, 60)
+    assert (auth._LAST_SECONDS, async_transport._LAST_SECONDS) == (10, 2)
+    assert (401, {400, 401, 403, 422}) == (auth._UNAUTHORIZED, auth._REFUSED_CREDENTIALS)
+    assert (auth._MAX_REFUSED, endpoint.MAX_RENEWALS, endpoint._MIN_SIGNATURE) == (8, 2, 16)
+    assert {"password", "client_secret"} == auth._SECRET_FIELDS
+    assert (rate_limit.LONGEST_WAIT, rate_limit._LOGGED_WAIT, rate_limit._ALIAS_SECONDS) == (60, 5, 600)
+    assert (rate_limit.TOKENS_PER_SECOND, rate_limit.TOKEN_BURST) == (1, 10)
+    assert (concurrency._LOGGED_WAIT, concurrency._RETRY_AFTER) == (5, 30)
+    assert (retry._MAX_RETRY_AFTER, retry._BRIEF_SECONDS, retry._BRIEF_COST) == (30 * 86400, 2, 0.1)
+    assert retry._MAX_DOUBLINGS == 60
+
+
+def test_sizes_of_requests_and_replies() -> None:
+    assert endpoint.CODINGS == "gzip, deflate"
+    assert (reply.MIB, reply.MAX_BYTES, reply.MAX_ERROR_BYTES) == (MIB, 512 * MIB, MIB)
+    assert (reply.MAX_DEPTH, reply.MAX_EXPANSION, reply.FREE_BYTES) == (100, 200, 64 * MIB)
+    assert (reply._PAGE_START, reply._MAX_MESSAGE, reply._MAX_TITLE) == (1024, 500, 100)
+    assert {"br", "zstd"} == reply._DENSE_CODINGS
+    assert (async_transport.MAX_REQUESTS, async_transport._CONNECTIONS) == (100, 10)
+    assert (session._POOL, session._KNOWN_URLS, sync_transport._CHUNK) == (32, 256, MIB // 4)
+    assert (redaction.REDACTED, redaction._MIN_LENGTH, redaction._MAX_PATH) == ("***", 4, 200)
+    assert redaction._MAX_TOKENS == 32
+
+
+def test_sizes_and_names_of_files() -> None:
+    assert (csv_reader._BEGINNING, csv_reader._SAMPLE_BYTES, csv_reader._SAMPLE_ROWS) == (200, MIB // 16, 100)
+    assert (csv_reader._MAX_FIELD, csv_reader._MAX_LINE) == (16 * MIB, 128 * MIB)
+    assert csv_reader.DELIMITERS == {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
+    assert (*(MIB // 4, MIB, 64 * MIB, 200),) == (
+        reader._BUFFER,
+        reader._BLOCK,
+        reader.FREE_BYTES,
+        reader.MAX_EXPANSION,
+    )
+    tables = (".csv", ".parquet", ".geoparquet")
+    assert (".jsonl", ".ndjson", ".json", ".geojson", *tables) == reader.ENDINGS
+    assert set(reader._READERS) == set(reader.ENDINGS)
+    of_servers = ("numberMatched", "totalFeatures", "exceededTransferLimit", "properties", "links")
+    assert of_servers == reader.PAGE_MEMBERS
+    assert reader.FOLDER_HINT == "; for all of its files, end it with '/'"
+    assert (listing._NAMED, listing._ALIKE) == (5, {"ndjson": "jsonl", "geoparquet": "parquet"})
+    assert (many_files._NAMED, many_files._MAX_PROBLEMS) == (5, 1000)
+    assert (parquet.ROW_GROUP, spool.BATCH, spool._INT64_END) == (16_384, 4096, 2**63)
+    assert (formats._LEVEL, export_manifest.PROGRESS_SECONDS) == (6, 10)
+    assert (checks._THREADS, checks._BLOCK, manifests.MAX_BYTES) == (8, MIB, 64 * MIB)
+    assert (folder.NOT_REGULAR, partitions.NULL) == (-1, "__HIVE_DEFAULT_PARTITION__")
+    assert (parts.PLACEHOLDER, parts.IN_FOLDER) == ("{part}", "jsonl")
+    assert ({*"*?["}, "**", ".report.html") == (patterns.SPECIAL, patterns.ANY_DEPTH, patterns.REPORT_ENDING)
+    assert storage._UNKNOWN == ("No filesystem registered", "Unsupported filesystem")
+
+
+def test_bounds_that_the_processes_of_a_limit_share() -> None:
+    assert (plan.SECOND, plan.MARGIN, plan.MAX_COUNT, plan.HORIZON) == (10**6, 1.05, 1000, 2_100_000)
+    assert (plan.LONGEST_WAIT, plan.LONGEST_PAUSE, plan._MAX_WINDOW) == (60 * 10**6, 300 * 10**6, 10**15)
+    assert (semaphore.STALE, machine_semaphore._QUEUE_SECONDS) == (1, 1)
+    assert (redis_semaphore.LEASE, redis_semaphore._RENEWAL, redis_store.TIMEOUT) == (15, 5, 1)
+    assert (redis_store._IDLE, redis_store._MAX_ALIASES, store._MAX_ALIASES) == (86_400_000, 8, 8)
+    assert (machine.LONGEST_LOCK, machine.IDLE, machine._REFRESH, machine._LARGEST) == (1, 86400, 3600, MIB)
+    assert (machine._MAGIC, machine._SUFFIX, machine._IN_MEMORY) == (b"adt2", ".budget", "/dev/shm")
+    assert (machine.PERMIT_SUFFIX, machine.SEALED_SUFFIX) == (".permit", ".token")
+    assert (machine.FOLDER_VARIABLE, address.PROCESS) == ("DIGITAL_TWIN_STORE", "process")
+    assert address._SCHEMES == ("redis", "rediss", "unix")
+    assert fallback.RECHECK_SECONDS == 30
+
+
+def test_bounds_of_stored_states() -> None:
+    assert (chunks.MAX_CHUNKS, watcher_state.MAX_BYTES) == (10_000, 60_000)
+    assert (firing.REST_SECONDS, firing.HAND_OVER_SECONDS) == (5, 10)
+    assert (pauses.BEAT_SECONDS, pauses.LONG_SECONDS) == (0.5, 4)
+    assert (pauses.LONG_TASK_SECONDS, pauses.REST_SECONDS) == (15, 15)
+    assert (turns.TAKEN_SECONDS, turns.UNCONFIRMED_SECONDS, turns.SLOW_SECONDS) == (2, 30, 4)
+    assert turns.MAX_SLOW == 3
+
+
+def test_bounds_of_values_and_their_problems() -> None:
+    assert (problems.MAX_KINDS, problems.ROWS_NAMED) == (10_000, 3)
+    assert (values._MAX_DEPTH, values._MAX_NAMED, values._MAX_INTEGER) == (100, 8, 2**64)
+    assert (values.SHORT, values._MAX_DIGITS, values._SHOWN) == (16, 400, 60)
+    assert values._BOOLEANS == {"true": True, "false": False}
+    assert {"numpy", "pandas", "pyarrow"} == values._LIBRARIES
+    yes, no = ("true", "1", "yes"), ("false", "0", "no")
+    assert {**dict.fromkeys(yes, True), **dict.fromkeys(no, False)} == scalars._BOOLEANS
+
+
+def test_bounds_of_queries() -> None:
+    assert (rows._BLOCK_BYTES, rows._PROGRESS_SECONDS) == (MIB // 4, 10)
+    assert (streaming.FETCH_ROWS, streaming.STREAM_ROWS, streaming._READ_ONLY) == (2000, 100, "25006")
+    assert streaming._DECLARABLE == ("select", "with", "values", "table")
+    assert (failures._MAX_MESSAGE, failures._MYSQL_NAMES) == (300, (1054, 1146))
+    assert failures._SQL_CLASSES == ("42", "0A", "25006")
+    assert failures._SQL_ERRORS == ("ProgrammingError", "NotSupportedError")
+    assert {
+        *("alter", "commit", "copy", "create", "delete", "drop", "grant", "insert", "lock", "merge"),
+        *("replace", "revoke", "rollback", "savepoint", "truncate", "update", "upsert", "vacuum"),
+    } == query._WRITING
