@@ -217,3 +217,12 @@ def test_a_damaged_generation_counts_as_none() -> None:
     open_(store).intend()
     store.set("submission", {**store.get("submission"), "generation": "x"})
     assert open_(store, request=2).generation == 0
+
+
+def test_before_airflow_3_3_a_state_is_kept_without_an_argument(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.sdk.execution_time import context
+
+    never = getattr(context, "NEVER_EXPIRE", None)
+    assert without_expiry() == ({"retention": never} if never else {})
+    monkeypatch.delattr(context, "NEVER_EXPIRE", raising=False)
+    assert without_expiry() == {}

@@ -101,3 +101,10 @@ def test_runs_that_overlap_keep_their_own_start_and_the_log_says_so(caplog: pyte
     assert stores.run("2").start() == {"until": 1}
     assert stores.run("2").is_last_run
     assert not stores.run("3").is_last_run
+
+
+def test_an_error_of_the_service_within_the_reading_of_a_state_is_raised_as_it_is() -> None:
+    error = InputError("is the service's own", "where")
+    with pytest.raises(InputError) as caught, Stores().run("1").readable():
+        raise error
+    assert caught.value is error
