@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from airflow_provider.core import redaction
+from pathlib import Path
+
+from airflow_provider.core import redaction, triggers
 from airflow_provider.core.files import (
     csv_reader,
     formats,
@@ -39,7 +41,7 @@ from airflow_provider.core.limits import (
     store,
 )
 from airflow_provider.core.sql import failures, query, rows, streaming
-from airflow_provider.core.state import chunks, firing, pauses, turns, watcher_state
+from airflow_provider.core.state import chunks, firing, identity, pauses, turns, watcher_state
 
 MIB = 1024 * 1024
 
@@ -140,3 +142,17 @@ def test_bounds_of_queries() -> None:
         *("alter", "commit", "copy", "create", "delete", "drop", "grant", "insert", "lock", "merge"),
         *("replace", "revoke", "rollback", "savepoint", "truncate", "update", "upsert", "vacuum"),
     } == query._WRITING
+
+
+# -- names under which processes of another release find what they share --------------------------------
+
+
+def test_the_names_of_shared_budgets_places_and_states_stay(tmp_path: Path) -> None:
+    budget = rate_limit.shared_budget("process", 1, "host", "solution")
+    assert budget._key == "0e57195334763cc68ce8435e10c7faba898dcab8"
+    limit = concurrency.shared_concurrency(f"{tmp_path}/places", 2, "host", "me")
+    with limit.entered(float, float, str):
+        (name,) = {path.name.partition("-")[0] for path in (tmp_path / "places").iterdir()}
+    assert name.startswith("daa6c3488e89aa08c7bf689739059652699de565")
+    assert identity.fingerprint({"b": [2], "a": 1}) == "0855bfc20eb6cfaa"
+    assert triggers.by_hash(["k"]) == {"8254c329a9": "k"}
