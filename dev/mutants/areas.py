@@ -131,6 +131,7 @@ AREAS = {
             "mapsindoors/test_sync_operator.py",
             "security/test_hostile_rows.py",
             "security/test_pages.py",
+            "test_bounds.py",
             "test_plan_summaries.py",
         ),
     ),
@@ -153,6 +154,7 @@ AREAS = {
             "mapsindoors/catalogue/test_catalogue_sync.py",
             "mapsindoors/catalogue/test_compare.py",
             "leanix/test_configuration_plans.py",
+            "test_bounds.py",
         ),
     ),
     "keyset": Area(
@@ -180,6 +182,7 @@ AREAS = {
             "amigocloud/test_hooks.py",
             "amigocloud/test_pagination.py",
             "amigocloud/test_properties.py",
+            "test_bounds.py",
         ),
     ),
     "ldif": Area(
@@ -199,6 +202,7 @@ AREAS = {
             "leanix/ldif/test_mapping.py",
             "leanix/ldif/test_stream_parser.py",
             "leanix/ldif/test_validation.py",
+            "test_bounds.py",
         ),
     ),
     "runs": Area(
@@ -211,7 +215,7 @@ AREAS = {
             "leanix/runs/submit.py",
             "leanix/runs/wait.py",
         ),
-        ("leanix/runs", "leanix/test_operators.py"),
+        ("leanix/runs", "leanix/test_operators.py", "test_bounds.py"),
     ),
     "watchers": Area(
         (
@@ -253,6 +257,7 @@ AREAS = {
             "leanix/runs/test_shared_poll.py",
             "leanix/test_run_ended_trigger.py",
             "leanix/test_triggers.py",
+            "test_bounds.py",
             "test_trigger_serialisation.py",
         ),
     ),
