@@ -176,6 +176,23 @@ def test_who_waits_checks_for_a_pause_after_waking(clock: StoppedClock) -> None:
     assert all(left[at + 20] - left[at] > 1 for at in range(30))
 
 
+async def test_a_pause_that_ends_at_the_reserved_moment_is_over_by_then(clock: StoppedClock) -> None:
+    budget, slept = Budget(1), []
+    acquire(budget, clock.sleep)
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        budget.pause(seconds)
+        clock.sleep(seconds)
+
+    assert acquire(budget, sleep) == sum(slept) == 1.05
+    budget.pause(2)
+    until = budget.store.paused_until(Reservation(budget.store, budget._key, 0, 1.0, True))
+    for slot, paused in ((until - 1, True), (until, False)):
+        reserved = Reservation(budget.store, budget._key, slot, 1.0, True)
+        assert await budget._ais_paused_after(reserved) is paused
+
+
 async def test_a_trigger_checks_for_a_pause_after_waking(
     clock: StoppedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
