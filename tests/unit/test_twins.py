@@ -365,6 +365,30 @@ class Audited(IoTStudioHook):
         return cls.__name__
 
 
+class Blocking(IoTStudioHook):
+    """Hook of a user who writes methods as this package does."""
+
+    @twins.blocking
+    async def get_thing(self, thing_id: str) -> dict[str, Any]:  # type: ignore[override]
+        return {"own": thing_id, "value": await self.aget_property(thing_id, "temperature")}
+
+    @twins.blocking_iterator
+    async def list_things(self, **options: Any) -> Any:
+        yield {"own": 1}
+        yield {"own": 2}
+
+
+async def test_a_replaced_method_that_is_written_as_those_of_the_package_gets_its_twin(
+    sandbox: Sandbox, place: Path
+) -> None:
+    async with Blocking() as hook:
+        thing = await hook.aget_thing(THING)
+        assert [one async for one in hook.alist_things()] == [{"own": 1}, {"own": 2}]
+    assert thing == await asyncio.to_thread(Blocking().get_thing, THING)
+    assert thing["own"] == THING
+    assert list(Blocking().list_things()) == [{"own": 1}, {"own": 2}]
+
+
 class Guard:
     """Mixin that refuses writes."""
 

@@ -80,6 +80,8 @@ def test_a_message_has_no_control_characters_and_no_line_breaks() -> None:
 
 
 def test_headers_are_found_in_any_case() -> None:
+    both = module.Headers({"A": "1", "b": "2"})
+    assert (len(both), dict(both), "B" in both) == (2, {"a": "1", "b": "2"}, True)
     reply = Reply(200, {"Content-Type": "text/plain", "X-Id": "7"}, b"")
     assert reply.headers["Content-Type"] == reply.headers["content-type"] == "text/plain"
     assert reply.headers.get("X-ID") == "7"
