@@ -163,8 +163,8 @@ def _is_hex(key: Key | None) -> TypeGuard[str]:
 
 def _leading_digits(text: str) -> str:
     """Return the hex digits that a key begins with, as far as they are used, without a UUID's dashes."""
-    match = re.match(r"[0-9a-f]*", text.replace("-", "") if _UUID.fullmatch(text) else text)
-    return (match[0] if match else "")[:_DIGITS]
+    plain = text.replace("-", "") if _UUID.fullmatch(text) else text
+    return plain[: len(plain) - len(plain.lstrip("0123456789abcdef"))][:_DIGITS]
 
 
 def _number(text: str, digits: int) -> int:

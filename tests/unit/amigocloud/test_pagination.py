@@ -20,6 +20,7 @@ from airflow_provider.amigocloud.pagination import (
     follow,
     quoted_name,
     read_page,
+    readable_rows,
     refuse_duplicates,
     sql_name,
     walk,
@@ -53,6 +54,17 @@ def test_a_page_has_what_the_reply_says_of_it() -> None:
     assert other.lines() == b"{}"
     assert (other.next, other.count, other.limit) == (page.next, 7, 2)
     assert (other.columns, other.served_at) == (page.columns, page.served_at)
+
+
+@pytest.mark.parametrize("error", [ValueError("nope"), DecodeError("nope"), RecursionError("nope")])
+def test_a_row_that_cannot_be_read_is_an_error_of_the_service(error: Exception) -> None:
+    with pytest.raises(ServerError, match="a row cannot be read: nope") as caught, readable_rows():
+        raise error
+    assert caught.value.status == 200
+    own = InputError("the user's own", "key")
+    with pytest.raises(InputError) as kept, readable_rows():
+        raise own
+    assert kept.value is own
 
 
 def test_results_come_before_data_and_a_row_is_one_line() -> None:

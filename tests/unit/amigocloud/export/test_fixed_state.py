@@ -72,6 +72,15 @@ def test_a_query_that_is_refused_in_a_state_that_can_be_read_keeps_its_error(san
             raise RequestRejectedError(400, "", "not this way")
 
 
+def test_a_redirect_of_the_query_that_asks_for_the_state_is_raised(sandbox: Any) -> None:
+    sandbox.faults.add("status", status=302, path="sql")
+    with AmigoCloudHook() as hook:
+        reading = state_of(hook, "gone").reading()
+        with pytest.raises(RequestRejectedError) as caught, reading:
+            raise RequestRejectedError(400, "", "no such state")
+    assert caught.value.status == 302
+
+
 @pytest.mark.parametrize("status", [300, 399])
 def test_a_redirect_says_nothing_about_the_state(sandbox: Any, status: int) -> None:
     with RecordingHook() as hook:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from typing import Any
+
 import pytest
 
-from airflow_provider.amigocloud.export.key_order import HexOrder, hex_starts
+from airflow_provider.amigocloud.export.key_order import HexOrder, hex_starts, read_key
+from airflow_provider.errors import InputError
 
 
 def starts(count: int, first: int = 0) -> list[str]:
@@ -36,6 +40,29 @@ def test_an_order_that_is_not_wanted_is_never_known() -> None:
     order = HexOrder(False)
     order.add(starts(20))
     assert (order.is_usual, order.is_known) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [("a", "a"), (b'"a"', "a"), (b"7", 7), (b"0.10", Decimal("0.10")), (b"true", True), (b"null", None)],
+)
+def test_a_key_is_read_in_all_its_digits(text: Any, key: Any) -> None:
+    assert read_key(text) == key
+    assert type(read_key(text)) is type(key)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (b"1" * 5000, "the key column holds a value that cannot be read; select it as text"),
+        (b"nope", "the key column holds a value that cannot be read; select it as text"),
+        (b"[1]", "the key column holds lists or objects, which have no order; select it as text"),
+        (b"{}", "the key column holds lists or objects, which have no order; select it as text"),
+    ],
+)
+def test_a_value_that_has_no_order_is_no_key(text: bytes, says: str) -> None:
+    with pytest.raises(InputError, match=f"^key: {says}$"):
+        read_key(text)
 
 
 def test_the_first_eight_hex_digits_of_texts_are_compared() -> None:

@@ -20,6 +20,7 @@ from airflow_provider.amigocloud.export.checkpoint import SavedPages
 from airflow_provider.amigocloud.export.keyset import (
     KeysetReader,
     Range,
+    _leading_digits,
     _range_count,
     literal,
     read_count,
@@ -287,6 +288,45 @@ def test_an_order_of_hex_digits_is_given_up_when_a_page_has_other_keys():
 def test_nulls_after_the_first_page_are_counted_in_the_error(keys, concurrency):
     with pytest.raises(InputError, match="'k' is null in 2 rows; a key must be unique and never null"):
         Table([*keys, None, None]).read(concurrency)
+
+
+@pytest.mark.parametrize("keys", [[1, 2, None], ["aa", None]])
+def test_a_null_in_the_first_page_is_no_key(keys):
+    with pytest.raises(InputError, match="^key: column 'k' is null; a key must be unique and never null$"):
+        Table(keys).read(1)
+
+
+@pytest.mark.parametrize(("status", "raised"), [(400, False), (409, True)])
+def test_only_a_query_that_is_refused_as_wrong_is_read_in_sequence(status, raised):
+    class Refused(Table):
+        def send(self, call):
+            raise RequestRejectedError(status, "", "why")
+
+    reader = Refused(["a"]).reader(2)
+    if raised:
+        with pytest.raises(RequestRejectedError, match="why"):
+            reader.prepare()
+    else:
+        assert reader.prepare() is None
+
+
+@pytest.mark.parametrize(
+    ("text", "digits"),
+    [
+        *[
+            ("", ""),
+            ("x", ""),
+            ("0", "0"),
+            ("12fg", "12f"),
+            ("A1", ""),
+            ("0123456789abcdef", "0123456789abc"),
+        ],
+        ("01234567-89ab-cdef-0123-456789abcdef", "0123456789abc"),
+        ("0123-4567", "0123"),
+    ],
+)
+def test_the_leading_digits_of_a_key_are_those_that_are_compared(text, digits):
+    assert _leading_digits(text) == digits
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])
