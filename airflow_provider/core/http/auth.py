@@ -121,7 +121,7 @@ class Credential:
         """Return the valid fetched token that the process holds; empty when there is none."""
         return ""
 
-    def share(self, address: str, *, heed_refusals: bool = True) -> None:
+    def share(self, address: str, *, heed_refusals: bool) -> None:
         """Share fetched tokens with other processes.
 
         :param address: address of a store, as the extra ``rate_limit_store`` names it.
@@ -207,9 +207,9 @@ class MintedToken(Credential):
         self._service = service
         self._renew_on = frozenset(renew_on)
         self._address: str | None = None
-        self._heed_refusals = True
+        self._heed_refusals: bool  # set with the address
 
-    def share(self, address: str, *, heed_refusals: bool = True) -> None:
+    def share(self, address: str, *, heed_refusals: bool) -> None:
         """Share the token in a store; without this call only the threads of this process share it."""
         self._address, self._heed_refusals = address, heed_refusals
 

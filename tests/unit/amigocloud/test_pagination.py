@@ -209,6 +209,7 @@ def test_a_link_replaces_the_parameters_of_its_call_and_keeps_query_state_and_li
     call = follow(CALL, "/next?limit=9&offset=3&empty=&token=t")
     assert (call.path, call.base, call.method) == ("/next", "api", "GET")
     assert call.params == {"query": "SELECT 1", "limit": "9", "offset": "3", "empty": ""}
+    assert follow(Call("GET", "list", base="elsewhere"), "/next").base == "api"
     post = follow(Call("POST", "list", params={"state": "s", "dataset_id": 5}), "/next?query=x&a=1")
     assert post.params == {"state": "s", "dataset_id": "5", "a": "1"}
 
