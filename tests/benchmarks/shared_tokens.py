@@ -37,7 +37,7 @@ def cost(address: str) -> str:
     durations = []
     for _ in range(ROUNDS):
         began = time.perf_counter()
-        token.obtain(lambda: IssuedToken(VALUE, 0.0, 3600.0), (), lambda: 0.0)
+        token.obtain(lambda: IssuedToken(VALUE, 0.0, 3600.0), (), lambda: 0.0, heed_refusals=True)
         durations.append(time.perf_counter() - began)
     return f"median {median(durations) * 1e6:.0f} µs, p99 {quantiles(durations, n=100)[98] * 1e6:.0f} µs"
 

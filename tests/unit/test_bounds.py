@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from airflow_provider.amigocloud import pagination
-from airflow_provider.amigocloud.export import checkpoint, key_order, keyset
+from airflow_provider.amigocloud.export import checkpoint, key_order, keyset, readers
 from airflow_provider.amigocloud.sync import status
 from airflow_provider.amigocloud.watchers import monitor, observations, registry
 from airflow_provider.core import shared_polls, trigger_events
@@ -24,6 +24,7 @@ def test_bounds_of_reading_a_dataset_of_amigocloud() -> None:
     assert (checkpoint.PART_ROWS, checkpoint.PART_BYTES) == (50_000, 32 * MIB)
     assert checkpoint._STORE_KEY == "amigocloud_export_parts"
     assert (key_order._EVIDENCE, keyset._DIGITS) == (16, 13)
+    assert readers.ReadOptions() == readers.ReadOptions(1000, 1)
     texts = (
         "string",
         "uuid",

@@ -83,7 +83,7 @@ class SharedToken:
         refused: Container[str],
         longest: Callable[[], float],
         *,
-        heed_refusals: bool = True,
+        heed_refusals: bool,
     ) -> IssuedToken:
         """Return the stored token, or fetch one and store it, while other processes wait for it.
 
@@ -117,7 +117,7 @@ class SharedToken:
         fetch: Callable[[], Awaitable[IssuedToken]],
         refused: Container[str],
         *,
-        heed_refusals: bool = True,
+        heed_refusals: bool,
     ) -> IssuedToken:
         """Return the stored token, or fetch one, without blocking the event loop; see :meth:`obtain`."""
         search = _Search(self, refused, heed_refusals)

@@ -290,6 +290,12 @@ def test_nulls_after_the_first_page_are_counted_in_the_error(keys, concurrency):
         Table([*keys, None, None]).read(concurrency)
 
 
+@pytest.mark.parametrize("rows", [1, 100, 101, 150, 250])
+def test_the_first_page_counts_the_rows_of_all_ranges(rows):
+    table = Table(RANDOM_IDS[:rows])
+    assert table.read(4, outline=table.outline()) == sorted(RANDOM_IDS[:rows])
+
+
 @pytest.mark.parametrize("keys", [[1, 2, None], ["aa", None]])
 def test_a_null_in_the_first_page_is_no_key(keys):
     with pytest.raises(InputError, match="^key: column 'k' is null; a key must be unique and never null$"):
