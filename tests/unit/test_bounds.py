@@ -35,6 +35,10 @@ def test_bounds_of_reading_a_dataset_of_amigocloud() -> None:
         "unknown(2950)",
     )
     assert set(texts) == keyset._HEX_TYPES
+    floats = {"float", "real", "double", "double precision", "unknown(700)", "unknown(701)"}
+    assert {one for one, why in keyset._NO_KEYS.items() if why is keyset._FLOAT} == floats
+    others = {"geometry", "json", "jsonb", "unknown(114)", "unknown(3802)"}
+    assert {one for one, why in keyset._NO_KEYS.items() if why is keyset._NO_ORDER} == others
     assert {"boolean", "unknown(16)"} == pagination.BOOLEAN_TYPES
     numbers = ("integer", "bigint", "real", "double", "double precision", "float", "numeric", "number")
     ids = (20, 21, 23, 700, 701, 1700)

@@ -272,6 +272,5 @@ def _fits(text: str, delimiter: str) -> bool:
 
 
 def _most_in(text: str) -> str:
-    """Return the delimiter that the header has most of; a comma where it has none."""
-    header = text.partition("\n")[0]
-    return max(DELIMITERS, key=lambda one: (header.count(one), one == ","))
+    """Return the delimiter that the header has most of; the first of those, a comma, where it has none."""
+    return max(DELIMITERS, key=text.partition("\n")[0].count)

@@ -50,7 +50,7 @@ def choose_format(
     """
     if not isinstance(output_path, str):
         raise InputError(f"must be the path of a file, not {output_path!r:.100}", "output_path")
-    name = output_path.lower().rpartition("/")[2]
+    name = output_path.lower()
     plain = name.removesuffix(".gz")
     suffix = plain.rpartition(".")[2] if "." in plain else ""
     chosen = given or suffix

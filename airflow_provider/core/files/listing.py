@@ -149,7 +149,7 @@ class Listing:
             if patterns.ANY_DEPTH in part and part != patterns.ANY_DEPTH
         ]
         problems += [f"'{part}' has a range in the wrong order" for part in parts if patterns.bad_range(part)]
-        if "://" in base and patterns.SPECIAL & {*base.partition("://")[2].partition("/")[0]}:
+        if patterns.SPECIAL & {*base}:  # of folders, it has those before the first wildcard only
             problems.append("a wildcard cannot stand for a part of the bucket's name")
         if problems:
             raise InputError(problems, self.where)

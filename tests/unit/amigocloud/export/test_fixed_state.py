@@ -47,6 +47,11 @@ def test_a_state_is_proven_by_one_small_query_of_a_state_that_does_not_exist(san
     assert sandbox.counters.total() == 0
 
 
+def test_a_query_in_a_state_names_the_state_and_the_dataset() -> None:
+    fixed = FixedState(AmigoCloudHook(), 7, "abc", IncompleteExportError, rows=5)
+    assert (fixed.snapshot, fixed.rows) == ({"state": "abc", "dataset_id": "7"}, 5)
+
+
 def test_a_state_that_reads_the_same_backwards_cannot_be_proven(sandbox: Any) -> None:
     with RecordingHook() as hook:
         with pytest.raises(IncompleteExportError, match="the dataset has changed since"):

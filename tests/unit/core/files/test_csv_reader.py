@@ -135,6 +135,13 @@ def test_a_sample_that_ends_within_a_line_is_compared_line_by_line() -> None:
     assert detect_delimiter(sample + "2,7;z\n", "f.csv") == ";"
 
 
+@pytest.mark.parametrize(
+    ("header", "found"), [("a", ","), ("a;b,c", ","), ("a;b,c;d", ";"), ("a|b|c\td", "|"), ("a\tb;c", ";")]
+)
+def test_the_header_of_a_text_that_is_no_csv_has_most_of_its_delimiter(header: str, found: str) -> None:
+    assert detect_delimiter(f"{header}\n,;|\t,;|\t\n,\n", "f.csv") == found
+
+
 def test_the_delimiter_of_a_text_that_is_no_csv_is_that_of_its_header() -> None:
     assert detect_delimiter("a;b;c,d\r1;2;3", "f.csv") == ";"
 

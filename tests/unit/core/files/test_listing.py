@@ -13,6 +13,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider.core.files.listing import Listing, find_files
 from airflow_provider.core.files.paths.folder import Folder
+from airflow_provider.core.files.reader import open_source
 from airflow_provider.errors import InputError
 
 ROW = b'{"id": "a"}\n'
@@ -251,6 +252,20 @@ def test_a_folder_without_its_slash_is_refused_with_the_advice(store: Any) -> No
     put, root = store
     put("a/x.jsonl")
     assert problems(f"{root}a") == [f"'{root}a' is a folder; for all of its files, end it with '/'"]
+
+
+def test_a_folder_that_is_opened_as_a_file_is_refused(tmp_path: Path) -> None:
+    for path in (f"{tmp_path}", f"file://{tmp_path}"):
+        with pytest.raises(InputError) as caught, open_source(path):
+            pass
+        assert str(caught.value) == f"source: '{path}' is a folder"
+    with pytest.raises(InputError, match="^x: the path is empty$"), open_source(" ", "x"):
+        pass
+
+
+@pytest.mark.parametrize("source", ["s3://aws_s3@tw*n/x.csv", "s3://tw?n/in/*.csv", "memory://[a]/in/"])
+def test_a_wildcard_in_the_name_of_a_bucket_is_refused(source: str) -> None:
+    assert problems(source) == ["a wildcard cannot stand for a part of the bucket's name"]
 
 
 @pytest.mark.parametrize(

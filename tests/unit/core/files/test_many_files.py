@@ -393,8 +393,19 @@ def test_an_error_of_the_disk_is_raised_where_no_file_has_changed(tmp_path: Path
     (tmp_path / "b.jsonl").symlink_to("/proc/self/mem")
     reading = read_source(f"{tmp_path}/", "source")
     assert next(reading)[1] == {"id": 1}
+    put(tmp_path, "new.jsonl", "{}")
     with pytest.raises(OSError, match="Errno"):
         next(reading)
+
+
+def test_a_part_that_is_new_while_the_files_are_read_is_left_to_the_next_reading(tmp_path: Path) -> None:
+    put(tmp_path, "a.csv", "id\n1\n")
+    files, options = opened(f"{tmp_path}/")
+    reading = read_source(files, "content", options)
+    next(reading)
+    put(tmp_path, "b.csv", "id\n2\n")
+    assert list(reading) == []
+    assert again(files, options) == ["'b.csv' is new"]
 
 
 def test_credentials_in_a_path_are_in_no_error(tmp_path: Path) -> None:

@@ -93,6 +93,11 @@ def test_a_source_of_an_unknown_protocol_is_named(source: str) -> None:
         pass
 
 
+def test_a_protocol_ends_at_its_first_mark() -> None:
+    with pytest.raises(InputError, match="cannot be opened: nowhere:// needs an Airflow provider"):
+        storage.storage_path("nowhere://bucket/x://y.csv", "rows")
+
+
 @pytest.mark.parametrize(
     "path", ["nowhere://user:s3cret@bucket/x.jsonl", "s3://aws_s3@twin/x.jsonl?sig=s3cret/"]
 )
