@@ -83,7 +83,7 @@ class StatusCheck:
     def __init__(self, reader: DatasetReader, store: SyncStore, schema: Schema, key: str, rows: int) -> None:
         self._reader, self._store, self._schema, self._key = reader, store, schema, key
         self._rows = rows
-        self._is_written = False
+        self._is_written: bool  # of the last reading
 
     def read(self, state: str, where: str = "1", *, is_written: bool = True) -> None:
         """Store the status of changes in one state.

@@ -164,6 +164,9 @@ def test_keys_that_the_dataset_repeats_are_refused(sync, service, desks):
     with pytest.raises(InputError, match="code is that of several rows of the dataset"):
         sync([{"code": "D-1", "label": "x"}])
     assert sync([{"code": "D-3", "label": "x"}])["update"] == 1
+    rows = [{"code": "D-1", "label": "y"}, {"code": "D-4", "label": "y"}]
+    skipped = sync(rows, on_row_error="skip")
+    assert (skipped["update"], skipped["failed"]) == (1, 1)
     rows = [desk(number) for number in range(3, 30)]
     with pytest.raises(InputError, match="code 'D-1' is that of 2 rows of the dataset"):
         sync(rows, missing="delete", max_deletes=5)

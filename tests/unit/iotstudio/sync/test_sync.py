@@ -142,6 +142,25 @@ def test_models_are_set_and_cleared(service: IoTStudioService, fleet: list[str],
     assert service.space.things[fleet[0]].fields["model"] is None
 
 
+def test_a_model_that_a_thing_has_is_there_without_a_question(
+    service: IoTStudioService, fleet: list[str], hook: IoTStudioHook, sandbox: Sandbox
+) -> None:
+    hook.create_model("climate")
+    hook.create_model_version("climate", {"template": {}})
+    assert counts(sync([{"uid": fleet[0], "model": "climate"}])) == (0, 1, 0, 0, 0)
+    sandbox.counters.clear()
+    assert counts(sync([{"uid": fleet[1], "model": "climate"}])) == (0, 1, 0, 0, 0)
+    assert [name for name in sandbox.counters.requests if "models" in name] == []
+
+
+def test_a_row_that_is_left_out_for_its_uid_takes_its_title_from_no_other_row(
+    service: IoTStudioService, fleet: list[str]
+) -> None:
+    rows = [{"uid": UNKNOWN, "title": "pump 1"}, {"title": "Pump 1"}]
+    assert counts(sync(rows, match_on="title", on_row_error="skip")) == (1, 0, 0, 0, 1)
+    assert titles(service).count("Pump 1") == 1
+
+
 def test_defaults_are_for_rows_that_do_not_have_the_field(
     service: IoTStudioService, fleet: list[str]
 ) -> None:
@@ -464,7 +483,11 @@ def test_a_plan_has_creations_then_updates_then_deletions_each_in_their_order(
     path = tmp_path / "plan.json"
     given: dict[str, Any] = {"missing": "delete", "max_deletes": 9, "max_delete_ratio": 1}
     sync(rows, mode="plan", plan_output=str(path), match_on="title", **given)
-    changes = [(one["operation"], one["key"]) for one in json.loads(path.read_text())["changes"]]
+    planned = json.loads(path.read_text())["changes"]
+    changes = [(one["operation"], one["key"]) for one in planned]
+    assert {one["id"]: one["title"] for one in planned[4:]} == {
+        uid: service.space.things[uid].title for uid in fleet[2:]
+    }
     assert changes[:4] == [("create", "Pump 2"), ("create", "Pump 1"), ("update", old[1]), ("update", old[0])]
     assert [operation for operation, _ in changes[4:]] == ["delete"] * 8
 
