@@ -112,6 +112,13 @@ def test_size_and_hash_are_those_of_what_was_written(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "new" / "folder").iterdir()] == ["a.csv"]
 
 
+def test_a_file_is_hashed_unless_that_is_left_out(tmp_path: Path) -> None:
+    for hashed, digest in ((True, hashlib.sha256(b"x").hexdigest()), (False, "")):
+        with AtomicFile(f"{tmp_path}/x", hashed=hashed) as file:
+            file.write(b"x")
+        assert file.sha256 == digest
+
+
 def test_a_file_has_the_modes_that_the_process_gives_new_files(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:

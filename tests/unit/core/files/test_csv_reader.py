@@ -64,6 +64,19 @@ def test_the_more_frequent_place_of_zero_bytes_tells_the_likely_encoding(codec: 
         detect_encoding(text.encode(codec), "rows")
 
 
+def test_the_first_four_kilobytes_tell_whether_a_file_is_text() -> None:
+    text = b"a" * 4096
+    assert detect_encoding(text + b"\0" * 9, "rows") == "utf-8"
+    with pytest.raises(InputError, match="it is binary, or utf-16-le"):
+        detect_encoding(text[1:] + b"\0", "rows")
+    mixed = b"a\0" * 2000 + b"a" * 96 + b"\0a" * 4000
+    with pytest.raises(InputError, match="encoding='utf-16-le'"):
+        detect_encoding(mixed, "rows")
+    turned = b"\0a" * 2000 + b"a" * 96 + b"a\0" * 4000
+    with pytest.raises(InputError, match="encoding='utf-16-be'"):
+        detect_encoding(turned, "rows")
+
+
 def test_a_byte_that_the_given_encoding_does_not_have_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="byte 0xfc is not ascii; pass the encoding that the file was"):
         rows(tmp_path, "id;name\n1;Müller\n".encode("cp1252"), encoding="ascii")

@@ -7,9 +7,10 @@ import gzip
 import io
 import json
 import logging
-from collections import UserList
+from collections import UserDict, UserList
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -326,3 +327,10 @@ def test_an_ldif_file_whose_path_is_the_text_of_a_list_is_refused_before_it_is_o
     for text in ("['a.ldif']", " {'a': 1}"):
         with pytest.raises(InputError, match="is the text of a list"):
             open_content(text, RowOptions(source_format="ldif"))
+
+
+@pytest.mark.parametrize("kind", [dict, MappingProxyType, UserDict])
+def test_columns_of_rows_of_any_mapping_are_renamed(kind: Any) -> None:
+    rows = [kind({**one, "title": one["name"]}) for one in FLAT]
+    found = items_of(rows, RowOptions(columns={"title": "label"}, ignore=["name", "note"]))
+    assert [one["data"] for one in found] == [{"label": "K\u00fcche"}, {"label": "Aula"}]
