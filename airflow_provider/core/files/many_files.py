@@ -67,8 +67,7 @@ def open_files(
 
 
 def _may_be_many(source: str) -> bool:
-    path = source.partition("://")[2] or source
-    return source.endswith("/") or bool(SPECIAL & {*path}) or may_be_manifest(path)
+    return source.endswith("/") or bool(SPECIAL & {*source}) or may_be_manifest(source)
 
 
 class ManyFiles:
