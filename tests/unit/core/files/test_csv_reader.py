@@ -128,6 +128,31 @@ def test_delimiters_that_both_fit_are_refused_until_one_is_named(tmp_path: Path)
     assert rows(tmp_path, text, csv_delimiter=";") == [{"id,a": "1,2", "b": "3"}]
 
 
+@pytest.mark.parametrize(
+    ("text", "delimiter", "hint"),
+    [
+        ("a;b\n1;2\n", ",", "pass csv_delimiter=';'"),
+        ("a|b\n1|2\n", ";", "pass csv_delimiter='|'"),
+        ('"a,b"\n1\n', None, "check its quotes"),
+        ('"a;b"\n1\n', ";", "check its quotes"),
+    ],
+)
+def test_a_header_of_one_column_that_holds_a_delimiter_is_refused(
+    tmp_path: Path, text: str, delimiter: str | None, hint: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        rows(tmp_path, text, csv_delimiter=delimiter)
+    header = text.partition("\n")[0].strip('"')
+    assert caught.value.problems == [f"the header is one column, {header!r}; {hint}"]
+
+
+def test_an_encoding_that_is_not_known_is_refused_by_the_reader_too(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="encoding 'cp9999' is not known, such as 'utf-8' or 'cp1252'"):
+        rows(tmp_path, "id\n1\n", encoding="cp9999")
+    with pytest.raises(InputError, match="line 2 is not cp1252; pass its encoding"):
+        rows(tmp_path, b'{"id": 1}\n{"id": "\x81"}\n', ".jsonl", encoding="cp1252")
+
+
 def test_a_first_line_that_names_no_delimiter_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match='its first line, sep=", names the delimiter, which must be one'):
         rows(tmp_path, 'sep="\na;b\n1;2\n')

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import gzip
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from airflow_provider.core.files.atomic import AtomicFile
-from airflow_provider.core.files.formats import Format, choose_format, open_compressed
+from airflow_provider.core.files.formats import Format, choose_format, import_pyarrow, open_compressed
 from airflow_provider.errors import InputError
 
 FORMATS = ("jsonl", "csv", "parquet")
@@ -47,6 +48,12 @@ def test_an_unknown_suffix_is_refused_with_those_that_are_known(path: str) -> No
 def test_an_unknown_format_is_refused() -> None:
     with pytest.raises(InputError, match="format: 'xlsx' is unknown; there are jsonl, csv, parquet"):
         choose("out.csv", given="xlsx", argument="format")
+
+
+def test_a_missing_pyarrow_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(InputError, match="^x: Parquet needs pyarrow: install the extra 'parquet'$"):
+        import_pyarrow("x")
 
 
 def test_equal_content_makes_equal_compressed_bytes(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider.core.files.listing import Listing, find_files
+from airflow_provider.core.files.paths import folder as folder_module
 from airflow_provider.core.files.paths.folder import Folder
 from airflow_provider.core.files.reader import open_source
 from airflow_provider.errors import InputError
@@ -111,6 +112,7 @@ def test_hidden_files_markers_and_copies_in_progress_are_skipped(store: Any) -> 
         ("**/part-5.jsonl", ["d=2/e/part-5.jsonl"]),
         ("d=2/**/*.jsonl", ["e/part-5.jsonl", "part-4.jsonl"]),
         ("**/e/*", ["d=2/e/part-5.jsonl"]),
+        ("d=*/e/part-*.jsonl", ["d=2/e/part-5.jsonl"]),
         ("**/part-1*", ["part-1.jsonl", "part-10.jsonl"]),
     ],
 )
@@ -252,6 +254,40 @@ def test_a_folder_without_its_slash_is_refused_with_the_advice(store: Any) -> No
     put, root = store
     put("a/x.jsonl")
     assert problems(f"{root}a") == [f"'{root}a' is a folder; for all of its files, end it with '/'"]
+
+
+def test_a_path_without_a_name_is_refused() -> None:
+    for path in ("", " "):
+        with pytest.raises(InputError, match="^rows: the path is empty$"):
+            find_files(path, "rows")
+
+
+def test_a_file_in_a_folder_that_is_not_complete_is_refused(store: Any) -> None:
+    put, root = store
+    put("x.jsonl")
+    missing = "has no '_SUCCESS' in its folder: it is not complete"
+    assert problems(f"{root}x.jsonl", complete="_SUCCESS") == [missing]
+    put("_SUCCESS")
+    assert names(f"{root}x.jsonl", complete="_SUCCESS") == ["x.jsonl"]
+
+
+def test_another_error_than_that_nothing_is_there_is_raised(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    folder = Folder(f"{tmp_path}/")
+    for read in (lambda: folder.info("loop"), lambda: list(folder.entries("loop/"))):
+        with pytest.raises(OSError, match="Too many levels of symbolic links"):
+            read()
+    assert (folder.info("none"), folder.info("x" * 300), list(folder.entries("none/"))) == (None, None, [])
+
+
+@pytest.mark.parametrize("name", ["ETag", "etag", "LastModified", "mtime"])
+def test_a_file_is_known_by_what_its_storage_tells(name: str) -> None:
+    found = folder_module._found("x", {"type": "file", "size": 3, name: 5})
+    assert (found.etag, found.bytes, found.is_folder) == ("5", 3, False)
+    both = {"type": "file", "mtime": 1, "LastModified": 2, "etag": 3, "ETag": 4}
+    order = ["ETag", "etag", "LastModified", "mtime"]
+    left = {key: both[key] for key in ("type", *order[order.index(name) :])}
+    assert folder_module._found("x", left).etag == str(both[name])
 
 
 def test_a_folder_that_is_opened_as_a_file_is_refused(tmp_path: Path) -> None:

@@ -138,3 +138,10 @@ def test_what_is_no_json_is_no_manifest(data: bytes) -> None:
 def test_what_seems_to_be_a_manifest_and_is_none_says_why(found: Any, says: str) -> None:
     with pytest.raises(NoManifestError, match=says):
         parse_manifest(json.dumps(found).encode())
+
+
+def test_a_manifest_of_bytes_that_are_no_text_has_no_members() -> None:
+    data = b'{"files": [], "format": "csv", "rows": 0, "note": "\xff"}'
+    assert parse_manifest(data) == Manifest([], "csv", 0)
+    with pytest.raises(NoManifestError, match="UTF-8|utf-8"):
+        manifest_data(data)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider.core.files.paths.checks import hash_problems
 from airflow_provider.core.files.row_source import RowOptions, open_source_files, read_source
 from airflow_provider.core.input.problems import Problems
 from airflow_provider.core.input.row_numbers import RowNumber, encode_row_number
@@ -406,6 +407,18 @@ def test_a_part_that_is_new_while_the_files_are_read_is_left_to_the_next_reading
     put(tmp_path, "b.csv", "id\n2\n")
     assert list(reading) == []
     assert again(files, options) == ["'b.csv' is new"]
+
+
+def test_a_problem_of_a_single_file_has_no_name_of_a_part(tmp_path: Path) -> None:
+    put(tmp_path, "d=1/a.jsonl", '{"id": 1}\n{"id": 2, "d": 5}\n[1]\n')
+    found = problems(f"{tmp_path}/d=1/a.jsonl", hive=True)
+    assert found == ["row 3 is not an object but a list", "row 2 has another 'd' than its folder, 'd=1'"]
+
+
+def test_a_listed_file_that_is_gone_is_named(tmp_path: Path) -> None:
+    assert hash_problems(
+        [("a.csv", f"{tmp_path}/a.csv", "0" * 64), ("b.csv", f"{tmp_path}/b.csv", None)]
+    ) == ["a.csv: is not there any more"]
 
 
 def test_credentials_in_a_path_are_in_no_error(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider.core.files.paths.parts import fields_of_part, part_path, path_template
+from airflow_provider.core.files.paths.parts import fields_of_part, number_problems, part_path, path_template
 from airflow_provider.errors import InputError
 
 PART: Any = SimpleNamespace(number=3, count=8)
@@ -77,3 +77,20 @@ def test_the_path_of_a_mapped_task_is_known_before_its_templates() -> None:
     assert path_template(task(partial_kwargs={"output_path": 7})) is None
     assert path_template(task()) is None
     assert path_template(SimpleNamespace(has_dag=lambda: False)) is None
+
+
+@pytest.mark.parametrize(
+    ("number", "count", "found"),
+    [
+        (0, 1, []),
+        (2, 3, []),
+        (3, 3, ["is number 3 of 3; the numbers begin at 0"]),
+        (4, 3, ["is number 4 of 3; the numbers begin at 0"]),
+        (-1, 3, ["has -1 as 'number'"]),
+        (True, 3, ["has True as 'number'"]),
+        (1.0, "3", ["has 1.0 as 'number'", "has '3' as 'count'"]),
+        (None, 3, ["has None as 'number'"]),
+    ],
+)
+def test_the_numbers_of_a_part_are_checked(number: Any, count: Any, found: list[str]) -> None:
+    assert number_problems({"number": number, "count": count}) == found

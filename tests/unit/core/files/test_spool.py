@@ -52,3 +52,8 @@ def test_parquet_holds_late_columns_mixed_values_and_nulls(tmp_path: Path) -> No
         {"a": 1.0, "late": None, "m": '"x"', "never": None},
         {"a": 2.5, "late": True, "m": "[1]", "never": None},
     ]
+
+
+def test_a_spool_holds_rows_within_its_block_only() -> None:
+    with pytest.raises(ValueError, match="^the spool is not open$"):
+        Spool().add([{}])
