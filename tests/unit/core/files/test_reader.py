@@ -259,6 +259,10 @@ def test_an_open_csv_file_without_a_byte_is_refused_and_empty_rows_are_counted()
 def test_keys_of_values_that_are_not_decoded_count() -> None:
     value = {"a": msgspec.Raw(b'{"x": 1, "y": [{"z": 2}]}'), "b": 1}
     assert doubled_keys._decoded_keys(value) == 5
+    for without in ([1, 2], [], "a", [[{"a": 1}]], None):
+        assert doubled_keys._decoded_keys(without) == 0
+    for text in (b'{"a":[1],"a":[2]}', b'[{"a":"x","a":"y"}]', b'[[{"a":1,"a":2}]]', b'[1,{"a":1,"a":2}]'):
+        assert doubled_keys.doubled_key(text, msgspec.json.decode(text)) == "a"
 
 
 @pytest.mark.parametrize("error", [ValueError("Nanosecond"), OverflowError("date value out of range")])

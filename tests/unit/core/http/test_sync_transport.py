@@ -24,6 +24,7 @@ from airflow_provider.core.http.call import Call, segment
 from airflow_provider.core.http.retry import RetryLimits
 from airflow_provider.core.http.session import Session
 from airflow_provider.core.http.sync_transport import _no_response, _read_body, _root
+from airflow_provider.core.state.pauses import TaskPauses
 from airflow_provider.errors import InputError
 from tests.unit.core.conftest import SECRET, EchoHook
 
@@ -347,6 +348,24 @@ def test_a_session_has_the_same_pool_for_http_and_https() -> None:
     with Session() as session:
         plain, secure = (session.get_adapter(f"{scheme}://x/") for scheme in ("http", "https"))
     assert plain is secure
+    assert (plain._pool_maxsize, plain.max_retries.total) == (32, 0)  # type: ignore[attr-defined]
+
+
+def test_a_process_that_was_paused_rests_before_writes_only(
+    send: Send, echo, connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rested: list[str] = []
+
+    async def arest(self: TaskPauses, log: Any) -> None:
+        rested.append("loop")
+
+    monkeypatch.setattr(TaskPauses, "rest", lambda self, log: rested.append("worker"))
+    monkeypatch.setattr(TaskPauses, "arest", arest)
+    hook = connect({"mode": "query"})
+    send(hook, READ)
+    assert rested == []
+    send(hook, WRITE)
+    assert len(rested) == 1
 
 
 def test_a_body_without_end_is_read_up_to_the_limit_only() -> None:
