@@ -32,7 +32,7 @@ class PollSensor(BaseSensorOperator):
     (Airflow 3.3). On older versions there is no count, and the first failure fails the task.
 
     Airflow's own arguments mean the same in the triggerer as on a worker: ``execution_timeout`` is a further
-    bound, and ``never_fail`` skips the task after an error. With ``silent_fail``, which goes on after each
+    bound, and ``never_fail`` skips the task after an error. With ``silent_fail``, which continues after each
     error, the sensor waits on the worker.
     """
 
@@ -79,7 +79,7 @@ class PollSensor(BaseSensorOperator):
         if not is_deferrable(self.deferrable):
             return super().execute(context)
         if self.silent_fail:
-            self.log.info("'silent_fail' goes on after errors: waiting on the worker")
+            self.log.info("'silent_fail' continues after errors: waiting on the worker")
             return super().execute(context)
         with self._skipping():
             if self.polls_before_deferring and (polled := self.poke(context)).is_done:

@@ -20,7 +20,7 @@ class LongFirst:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None]:
-        """Let the long tests begin first."""
+        """Order the tests that run."""
         yield
         are_long = [item.get_closest_marker("long") is not None for item in items]
         items[:] = long_first(items, are_long, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
