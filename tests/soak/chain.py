@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -19,7 +20,10 @@ NIGHT_SECONDS = 1800.0
 """Maximum seconds of a night."""
 
 CLEARS = 5
-"""How often an operator clears the failed tasks of a night."""
+"""How often an operator clears tasks of a night."""
+
+QUEUED_SECONDS = 300.0
+"""Seconds after which an operator takes a queued task for lost."""
 
 
 class NightFailedError(RuntimeError):
@@ -41,6 +45,7 @@ class Chain:
         self.attempts = 0
         self.seconds: list[float] = []
         self.state = ""
+        self._tasks: list[dict[str, Any]] = []
 
     def run(self, night: Night) -> None:
         """Run a night, until it has succeeded.
@@ -52,8 +57,8 @@ class Chain:
         write_night(self.warehouse, night)
         self.parts.api.trigger(DAG_ID, run_id)
         while (state := self._state(run_id)) != "success":
-            if state == "failed":
-                clears += self._clear(run_id, clears)
+            if stuck := stuck_tasks(state, self._tasks, datetime.now(UTC)):
+                clears += self._clear(run_id, stuck, clears)
             if time.monotonic() - began > NIGHT_SECONDS:
                 raise NightFailedError(f"{run_id} has not ended after {NIGHT_SECONDS:.0f} s: {self.state}")
             self.tick()
@@ -65,26 +70,28 @@ class Chain:
     def _state(self, run_id: str) -> str:
         try:
             state = str(self.parts.api.run(DAG_ID, run_id)["state"])
-            tasks = self.parts.api.tasks(DAG_ID, run_id)
+            self._tasks = self.parts.api.tasks(DAG_ID, run_id)
         except (httpx.HTTPError, TypeError):
+            self._tasks = []
             return "unknown"
         running = [
-            f"{task['task_id']} {task['state']}" for task in tasks if task["state"] not in {None, "success"}
+            f"{task['task_id']} {task['state']}"
+            for task in self._tasks
+            if task["state"] not in {None, "success"}
         ]
         self.state = f"{run_id}: {', '.join(running) or state}"
         return state
 
-    def _clear(self, run_id: str, clears: int) -> bool:
-        """Clear the failed tasks; return whether the API server has done so."""
-        tasks = self.parts.api.tasks(DAG_ID, run_id)
-        failed = [task for task in tasks if task["state"] == "failed"]
+    def _clear(self, run_id: str, tasks: Sequence[dict[str, Any]], clears: int) -> bool:
+        """Clear tasks; return whether the API server has done so."""
         reasons = [
             f"{run_id} {task['task_id']} attempt {task['try_number']}: {self._reason(run_id, task)}"
-            for task in failed
+            for task in tasks
         ]
         if clears >= CLEARS:
             raise NightFailedError("\n".join(reasons))
-        body = {"dag_run_id": run_id, "only_failed": True, "dry_run": False, "reset_dag_runs": True}
+        names = [task["task_id"] for task in tasks]
+        body = {"dag_run_id": run_id, "task_ids": names, "only_failed": False, "dry_run": False}
         url = f"/api/v2/dags/{DAG_ID}/clearTaskInstances"
         try:
             done = self.parts.api.http.post(url, json=body).is_success
@@ -94,6 +101,28 @@ class Chain:
         return done
 
     def _reason(self, run_id: str, task: dict[str, Any]) -> str:
+        if task["state"] == "queued":
+            return "lost by the executor"
         lines = self.parts.api.log(DAG_ID, run_id, task)
         errors = [line for line in lines if "Error" in line]
         return (errors or lines or ["no log"])[-1].strip()[:600]
+
+
+def stuck_tasks(state: str, tasks: Sequence[dict[str, Any]], now: datetime) -> list[dict[str, Any]]:
+    """Return the tasks of a run that need an operator: the failed ones, and those that the executor has lost.
+
+    A worker of LocalExecutor that is killed when it has taken a task, and has not begun it, takes it along:
+    Airflow 3.3 cannot revoke it, and leaves it queued until the scheduler restarts.
+
+    :param state: the run's state; tasks that have failed count when it has.
+    :param tasks: its tasks.
+    :param now: time of now.
+    """
+    if state == "failed":
+        return [task for task in tasks if task["state"] == "failed"]
+    queued = [task for task in tasks if task["state"] == "queued" and task["queued_when"]]
+    return [
+        task
+        for task in queued
+        if (now - datetime.fromisoformat(task["queued_when"])).total_seconds() > QUEUED_SECONDS
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ sdk = pytest.importorskip("airflow.sdk")
 if not hasattr(sdk, "RetryPolicy"):
     pytest.skip("the DAGs of the soak need Airflow 3.3", allow_module_level=True)
 
+from tests.soak.chain import stuck_tasks  # noqa: E402
 from tests.soak.disturb import Disturber  # noqa: E402
 from tests.soak.model import NIGHT_FILES, Model, differences  # noqa: E402
 from tests.soak.nights import Night, first_night, next_night  # noqa: E402
@@ -196,3 +198,16 @@ def test_a_limit_is_lowered_for_a_while_and_put_back(sandbox: Any, tmp_path: Pat
     assert (disturber.problems, disturber.done) == ([], {"limit of requests": 1, "fault": 1})
     assert (sandbox.mapsindoors.requests_per_second, sandbox.faults.active()) == (10, [])
     assert len(said) == 2
+
+
+def test_an_operator_clears_what_has_failed_and_what_the_executor_has_lost() -> None:
+    tasks = [
+        {"task_id": "plan", "state": "failed", "queued_when": "2026-11-30T03:00:00Z"},
+        {"task_id": "lost", "state": "queued", "queued_when": "2026-11-30T03:00:00Z"},
+        {"task_id": "next", "state": "queued", "queued_when": "2026-11-30T03:00:02Z"},
+        {"task_id": "last", "state": None, "queued_when": None},
+    ]
+    now = datetime(2026, 11, 30, 3, 5, 1, tzinfo=UTC)
+    assert [task["task_id"] for task in stuck_tasks("running", tasks, now)] == ["lost"]
+    assert [task["task_id"] for task in stuck_tasks("failed", tasks, now)] == ["plan"]
+    assert stuck_tasks("unknown", [], now) == []
