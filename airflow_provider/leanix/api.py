@@ -17,7 +17,6 @@ from airflow_provider.core.http.reply import Reply, read_nothing
 from airflow_provider.core.input.conditions import raise_problems, text_condition
 from airflow_provider.core.input.values import is_missing
 from airflow_provider.core.redaction import loggable
-from airflow_provider.core.urls import is_loopback, split_plain
 from airflow_provider.errors import RequestRejectedError, ServerError
 
 HEADER_ARGUMENTS: Mapping[str, str] = {
@@ -318,6 +317,8 @@ def sync_log_page(claims: Mapping[str, Any], hosts: Collection[str]) -> str:
     :param claims: claims of an access token.
     :param hosts: names of the connection's hosts.
     """
+    from airflow_provider.core.urls import is_loopback, split_plain
+
     instance = claims.get("instanceUrl")
     if not isinstance(instance, str) or "?" in instance or "#" in instance:
         return ""
