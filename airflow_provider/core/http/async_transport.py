@@ -126,7 +126,7 @@ class AsyncTransport:
         self.endpoint = endpoint
         self.requests = 0
         self._log = log
-        self._pauses = TaskPauses.here()
+        TaskPauses.here()
 
     async def send(self, call: Call[T]) -> T:
         """Send a call with retries, and return the result that its reader makes of the reply.
@@ -187,7 +187,7 @@ class AsyncTransport:
         import httpx  # loaded by now, in a thread
 
         if request.method != "GET":
-            await self._pauses.arest(self._log)
+            await TaskPauses.here().arest(self._log)
         shared = await held.enter_async_context(clients.client())
         self.requests += 1
         try:

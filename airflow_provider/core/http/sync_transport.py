@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -72,7 +73,7 @@ class Stream:
 
 
 class Transport:
-    """One pool of keep-alive connections to an endpoint; threads may share it.
+    """One pool of keep-alive connections to an endpoint; threads may share it, not forked processes.
 
     :param endpoint: the service.
     :param log: receives a line for each attempt that is retried.
@@ -88,7 +89,8 @@ class Transport:
         self._sleep = sleep
         self._deadline = float("inf")
         self._session: Session | None = None
-        self._pauses = TaskPauses.here()
+        self._process = os.getpid()
+        TaskPauses.here()
 
     @contextmanager
     def until(self, deadline: float) -> Iterator[None]:
@@ -244,7 +246,7 @@ class Transport:
             self.requests += 1
             self.seconds_waited += waited
         if request.method != "GET":
-            self._pauses.rest(self._log)
+            TaskPauses.here().rest(self._log)
         try:
             return self._open_session().open(
                 request.method,
@@ -273,8 +275,9 @@ class Transport:
         from airflow_provider.core.http.session import Session
 
         with self._lock:
-            if self._session is None:
-                self._session = Session()
+            # On a connection from before a fork, two processes would read each other's replies.
+            if self._session is None or self._process != os.getpid():
+                self._session, self._process = Session(), os.getpid()
             return self._session
 
 

@@ -320,6 +320,19 @@ def test_connections_are_kept_alive_and_pooled(echo, connect) -> None:
     assert echo.counters.connections <= 5
 
 
+def test_a_forked_process_uses_no_connection_of_its_parent_and_no_pause(echo, connect, monkeypatch) -> None:
+    hook = connect()
+    hook.send(READ)
+    session, parent = hook.transport._session, TaskPauses.here()
+    monkeypatch.setattr("os.getpid", lambda: -1)  # A fork has a copy of all, and another id.
+    monkeypatch.setattr(parent, "_beat_at", parent._clock() - 3600)  # The parent's thread does not run in it.
+    monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail(f"rests for {seconds} s"))
+    hook.send(WRITE)
+    assert echo.counters.connections == 2
+    assert hook.transport._session is not session
+    assert hook.transport._session is hook.transport._open_session()
+
+
 def test_a_stream_yields_chunks_and_raises_when_the_body_breaks_off(echo, connect) -> None:
     with connect().stream(Call("GET", "open/thing")) as stream:
         assert b"".join(stream.chunks(7)).startswith(b"{")
