@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -53,7 +53,7 @@ class DatabaseValueReader:
 
     def __init__(self, timezone: tzinfo | None = None, *, long_decimals: str = "round") -> None:
         self._long_decimals = long_decimals
-        self._naive = timezone is None
+        self._timezone = timezone
         self._reader = ValueReader(timezone, nan_is_absent=False)
         # Most values are of these types, for which the general way takes ten times as long.
         self._by_type: dict[type, Callable[[Any], Any]] = {
@@ -114,9 +114,23 @@ class DatabaseValueReader:
         # Drivers make infinity the last moment that Python has.
         if value.replace(tzinfo=None) in (datetime.max, datetime.min):
             raise UnreadableValueError(NO_DATE)
-        if self._naive and value.tzinfo is None:
+        if value.tzinfo is None and self._timezone is None:
             raise UnreadableValueError(f"is a time without a time zone; {NAIVE_HINT}")
+        if value.tzinfo is None and self._timezone and _is_skipped(value, self._timezone):
+            raise UnreadableValueError(
+                f"is a time that {self._timezone} does not have, as its clocks went forward then; check"
+                " 'sql_timezone'"
+            )
         return self._reader.read(value)
+
+
+def _is_skipped(value: datetime, zone: tzinfo) -> bool:
+    """Return whether the clocks of a zone were set from before a moment to after it."""
+    moment = datetime.combine(value.date(), value.time(), zone)  # pandas would shift its own times
+    if moment.utcoffset() == moment.replace(fold=1 - moment.fold).utcoffset():
+        return False
+    there_and_back = moment.astimezone(UTC).astimezone(moment.tzinfo)
+    return there_and_back.replace(tzinfo=None) != moment.replace(tzinfo=None)
 
 
 def _text(value: str) -> Any:

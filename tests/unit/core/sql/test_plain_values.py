@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -97,6 +98,23 @@ def test_a_value_is_read_as_json_has_it_or_is_unreadable(value: Any, found: Any)
 
 def test_times_without_a_zone_are_in_the_zone_that_is_stated() -> None:
     assert read(datetime(2026, 1, 31), timezone=UTC) == "2026-01-31T00:00:00Z"
+
+
+def test_a_time_that_a_zone_skipped_is_refused_and_one_that_came_twice_is_the_first() -> None:
+    zone = ZoneInfo("Europe/Berlin")
+    said = "is a time that Europe/Berlin does not have, as its clocks went forward then; check 'sql_timezone'"
+    for moment, utc in (
+        (datetime(2026, 3, 29, 1, 59, 59), "2026-03-29T00:59:59Z"),
+        (datetime(2026, 3, 29, 2), ("unreadable", said)),
+        (pd.Timestamp(2026, 3, 29, 2, 30), ("unreadable", said)),
+        (datetime(2026, 3, 29, 3), "2026-03-29T01:00:00Z"),
+        (datetime(2026, 10, 25, 2, 30), "2026-10-25T00:30:00Z"),
+        (datetime(2026, 10, 25, 3), "2026-10-25T02:00:00Z"),
+        (datetime(2026, 3, 29, 2, 30, tzinfo=UTC), "2026-03-29T02:30:00Z"),
+    ):
+        assert read(moment, timezone=zone) == utc
+    assert read(date(2026, 9, 6), timezone=ZoneInfo("America/Santiago")) == "2026-09-06"  # has no midnight
+    assert read(datetime(2026, 3, 29, 2, 30), timezone=UTC) == "2026-03-29T02:30:00Z"
 
 
 def test_long_decimals_are_rounded_refused_or_kept() -> None:
