@@ -26,6 +26,8 @@ local now = tonumber(ARGV[1]) or read_clock()
 local held, order, tried = KEYS[1], KEYS[2], KEYS[3]
 local id, limit = ARGV[2], tonumber(ARGV[3])
 redis.call('ZREMRANGEBYSCORE', held, '-inf', now)
+-- No lease ends so late: the clock was set back, as after a failover.
+redis.call('ZREMRANGEBYSCORE', held, string.format('(%.0f', now + {int(2 * LEASE * SECOND)}), '+inf')
 for _, name in ipairs(redis.call('ZRANGEBYSCORE', tried, '-inf', now - {int(STALE * SECOND)})) do
   redis.call('ZREM', order, name)
   redis.call('ZREM', tried, name)

@@ -271,6 +271,18 @@ def test_a_lost_lease_is_not_taken_again_by_renewal(
 # -- stores that cannot be used ---------------------------------------------------------------------
 
 
+def test_a_clock_of_redis_that_is_set_back_keeps_no_place_and_no_turn(running_redis: RedisServer) -> None:
+    """As after a failover to another machine; a holder and a waiter were killed before."""
+    now = 10_000 * SECOND
+    store = RedisStore(running_redis.url, lambda: now)
+    semaphore = redis_semaphore.RedisSemaphore(store, "set back", 1)
+    killed, waiting, next_one = Permit("killed"), Permit("waiting"), Permit("next")
+    assert semaphore.try_enter(killed)
+    assert not semaphore.try_enter(waiting)
+    now -= 3600 * SECOND
+    assert semaphore.try_enter(next_one)
+
+
 def test_a_stopped_redis_leaves_the_machines_permits(
     redis_program: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
