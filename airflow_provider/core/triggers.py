@@ -78,14 +78,13 @@ class PollTrigger(BaseTrigger):
         tolerance = Tolerance(self.log)
         for pause in intervals(self.poll_interval):
             try:
-                async with asyncio.timeout(max(1.0, self.deadline - polling.clock())):
+                async with asyncio.timeout(max(1.0, self.deadline - polling.clock())) as limit:
                     with tolerance:
                         if (payload := await self.poll()) is not None:
                             return {"status": "done", **payload}
-            except TimeoutError:
-                return {"status": "timeout"}
             except Exception as error:
-                return error_event(error)
+                # A poll may also raise a ``TimeoutError`` of its own, long before the deadline.
+                return {"status": "timeout"} if limit.expired() else error_event(error)
             left = self.deadline - polling.clock()
             if left <= 0:
                 break

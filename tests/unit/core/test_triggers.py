@@ -76,6 +76,11 @@ def test_an_unexpected_error_in_a_poll_fails_the_task_with_its_message(clock: Fa
         raise_for(fire(Countdown([KeyError("x")])))
 
 
+def test_a_timeout_within_a_poll_is_an_error_and_not_the_deadline(clock: FakeClock) -> None:
+    event = fire(Countdown([TimeoutError("no connection to Airflow")]))
+    assert (event["status"], event["args"]) == ("error", ["TimeoutError: no connection to Airflow"])
+
+
 def test_a_trigger_polls_at_its_intervals_and_once_more_at_the_deadline(clock: FakeClock) -> None:
     trigger = Countdown([None], deadline=1021.0, poll_interval=5.0)
     assert fire(trigger) == {"status": "timeout"}
