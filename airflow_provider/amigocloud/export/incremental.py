@@ -299,7 +299,9 @@ class WatermarkStore:
             )
             return None, frozenset()
         marks: list[str] = []
-        for chunk in read_chunks(store, _STORE_KEY, start.get("turn"), start.get("chunks", 0)):
+        for chunk in read_chunks(
+            store, start.get("name", _STORE_KEY), start.get("turn"), start.get("chunks", 0)
+        ):
             marks += chunk
         return watermark, frozenset(marks)
 
@@ -313,16 +315,17 @@ class WatermarkStore:
             return
         with self._watermark.readable():
             turn = 1 - int(self._watermark.start().get("turn", 1))
-        stored = write_chunks(store, _STORE_KEY, turn, _chunks(increment.marks()))
-        self._watermark.move({"watermark": increment.watermark, **stored})
+        key = self._watermark.key
+        stored = write_chunks(store, key, turn, _chunks(increment.marks()))
+        self._watermark.move({"watermark": increment.watermark, "name": key, **stored})
         self._note()
 
     def _note(self) -> None:
         """Store where this run has started, for when it is cleared after later runs."""
         if self._own is not None:
-            watermark, marks = self._start
-            stored = write_chunks(self._own, _STORE_KEY, 0, _chunks(sorted(marks)), **without_expiry())
-            self._watermark.note({"watermark": watermark, **stored})
+            (watermark, marks), key = self._start, self._watermark.key
+            stored = write_chunks(self._own, key, 0, _chunks(sorted(marks)), **without_expiry())
+            self._watermark.note({"watermark": watermark, "name": key, **stored})
 
 
 def _chunks(marks: list[str]) -> list[list[str]]:

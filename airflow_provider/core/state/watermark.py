@@ -20,13 +20,16 @@ class Watermark:
     the same state as before, so that its file is never replaced by a file that lacks rows. For a run that
     others have followed, its own :meth:`note` says where it started.
 
+    Mapped tasks share the asset, so the source of each has a state of its own. Of other tasks the last one
+    has the state: one with another source starts over, and says so.
+
     The state is read once: what runs that overlap with this one store meanwhile changes nothing in it.
 
     :param context: the task's context.
     :param outlets: the task's outlets; there must be exactly one.
     :param source: the exported data, as JSON; another source starts over.
     :param log: receives one line when this Airflow has no state store for assets.
-    :param name: key of the state in the store.
+    :param name: beginning of the state's key in the store.
     :param argument: the operator's argument for incremental exports, for errors.
     """
 
@@ -50,7 +53,9 @@ class Watermark:
         self._own: Any = context.get("task_state_store")
         self._name = name
         self._source = fingerprint(source)
-        self._run = "/".join(task_identity(context))
+        identity = task_identity(context)
+        self.key = name if int(identity[-1]) < 0 else f"{name}_{self._source}"
+        self._run = "/".join(identity)
         self._log = log
         self._known: dict[str, Any] | None = None
         if self.store is None:
@@ -81,7 +86,7 @@ class Watermark:
             raise
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise InputError(
-                f"the stored state '{self._name}' cannot be read ({type(error).__name__}); delete it from the"
+                f"the stored state '{self.key}' cannot be read ({type(error).__name__}); delete it from the"
                 " state of the asset and of the task, and the export starts over"
             ) from None
 
@@ -96,7 +101,7 @@ class Watermark:
                     one_line(str(other)),
                 )
             value = {"source": self._source, "run": self._run, "latest": state, "start": start}
-            self.store.set(self._name, value)
+            self.store.set(self.key, value)
 
     def done(self) -> dict[str, Any]:
         """Return the note of this run's own finished export; empty when it has not finished."""
@@ -105,15 +110,22 @@ class Watermark:
     def note(self, exported: Mapping[str, Any]) -> None:
         """Store a note about this run's finished export, in the task's state."""
         if self._own is not None:
-            self._own.set(self._name, {"source": self._source, **exported}, **without_expiry())
+            self._own.set(self.key, {"source": self._source, **exported}, **without_expiry())
 
     def _first_read(self) -> dict[str, Any]:
         if self._known is None:
             self._known = self._read(self.store)
+            if not self._known and self.store is not None and self.store.get(self.key) is not None:
+                self._log.warning(
+                    "The watermark of the outlet asset is that of another source, of this task before it was"
+                    " changed or of another task: the export starts over. Each task needs an asset of its own"
+                )
         return self._known
 
     def _read(self, store: Any) -> dict[str, Any]:
-        known = store.get(self._name) if store is not None else None
-        if isinstance(known, dict) and known.get("source") == self._source:
-            return known
+        # Release 0.1.0 had one state for all mapped tasks.
+        for name in (self.key, self._name) if store is not None else ():
+            known = store.get(name)
+            if isinstance(known, dict) and known.get("source") == self._source:
+                return known
         return {}

@@ -38,7 +38,7 @@ class EventsWatermark(HistoryWatermark):
     A Thing that answers 404, or is missing from the list, may be back in the next run. Its events from the
     start of the run that missed it are exported then.
 
-    :param watermark: the stored state, by the name :data:`STATE`.
+    :param watermark: the stored state, whose key begins with :data:`STATE`.
     :param log: gets one line for the Things that are missing.
     :param lag: how late an event may show.
     """
@@ -128,7 +128,8 @@ class EventsWatermark(HistoryWatermark):
             json.dumps(dict(items[at : at + THINGS_PER_CHUNK]), separators=(",", ":"))
             for at in range(0, len(items), THINGS_PER_CHUNK)
         ]
-        stored = write_chunks(self._watermark.store, THINGS_STATE, state["turn"], chunks)
+        name = f"{self._watermark.key}_things"
+        stored = write_chunks(self._watermark.store, name, state["turn"], chunks)
         return {**state, "first": _format(self._first), "things": stored["chunks"]}
 
     def _load_things(self, state: Mapping[str, Any]) -> dict[str, list[str] | None] | None:
@@ -136,7 +137,8 @@ class EventsWatermark(HistoryWatermark):
         if "things" not in state:
             return None
         known: dict[str, list[str] | None] = {}
-        for text in read_chunks(self._watermark.store, THINGS_STATE, state.get("turn"), state["things"]):
+        name = f"{state['name']}_things" if "name" in state else THINGS_STATE
+        for text in read_chunks(self._watermark.store, name, state.get("turn"), state["things"]):
             known |= json.loads(text)
         return known
 

@@ -57,7 +57,7 @@ class HistoryWatermark:
     When a run that had succeeded is cleared, it exports its own span again and moves nothing. Values recorded
     since then are in the files of later runs.
 
-    :param watermark: the stored state, by the name :data:`HISTORY_STATE`.
+    :param watermark: the stored state, whose key begins with :data:`HISTORY_STATE`.
     :param log: gets one line when a run exports its span again.
     :param lag: how late a value may arrive; None when late values are not looked for.
     :param now: function that returns the present time; None for the worker's.
@@ -173,7 +173,8 @@ class HistoryWatermark:
         chunks = [
             encode_marks(marks[at : at + MARKS_PER_CHUNK]) for at in range(0, len(marks), MARKS_PER_CHUNK)
         ]
-        return {"since": since.isoformat(), **write_chunks(store, HISTORY_STATE, turn, chunks)}
+        key = self._watermark.key
+        return {"since": since.isoformat(), "name": key, **write_chunks(store, key, turn, chunks)}
 
     def _marks_to_keep(self, since: datetime) -> list[bytes]:
         """Return the marks of what the next run must not export again."""
@@ -181,9 +182,8 @@ class HistoryWatermark:
 
     def _load_marks(self, state: Mapping[str, Any]) -> set[bytes]:
         marks: set[bytes] = set()
-        for text in read_chunks(
-            self._watermark.store, HISTORY_STATE, state.get("turn"), state.get("chunks", 0)
-        ):
+        name = state.get("name", HISTORY_STATE)
+        for text in read_chunks(self._watermark.store, name, state.get("turn"), state.get("chunks", 0)):
             marks |= decode_marks(text)
         return marks
 

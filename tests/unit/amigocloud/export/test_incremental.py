@@ -41,8 +41,8 @@ class Dag:
     def run(self, **arguments: Any) -> list[dict[str, Any]]:
         self.events = PerAsset(lambda: SimpleNamespace(extra={}))
         self.runs += not arguments.pop("again", False)
-        number = arguments.pop("number", self.runs)
-        ti = SimpleNamespace(dag_id="dag", task_id="export", run_id=f"run {number}", map_index=-1)
+        number, index = arguments.pop("number", self.runs), arguments.pop("index", -1)
+        ti = SimpleNamespace(dag_id="dag", task_id="export", run_id=f"run {number}", map_index=index)
         own = self.own.setdefault(number, FakeStateStore())
         context = {"asset_state_store": self.stores, "outlet_events": self.events, "ti": ti}
         context |= {"task_state_store": own} if self.stores is not None else {}
@@ -134,6 +134,17 @@ def test_everything_can_be_exported_again(dag):
     assert dag.run() == []
 
 
+def test_mapped_tasks_share_an_asset_and_each_source_has_a_watermark(sandbox, dag):
+    sql, lag = f"SELECT * FROM dataset_{seed.ASSETS}", timedelta(days=3650)
+    sources = [{"sql": one, "key": "amigo_id", "lag": lag} for one in (sql, f"{sql} WHERE number < 100")]
+    for index, source in enumerate(sources):
+        assert dag.run(index=index, **source)
+    for index, source in enumerate(reversed(sources)):  # in another order in the next run
+        assert dag.run(index=index, **source) == []
+    add(sandbox, 9001, "2025-02-01 00:00:00+00:00")
+    assert [numbers(dag.run(index=0, **source)) for source in sources] == [[9001], []]
+
+
 def test_another_source_starts_over(dag):
     dag.run()
     sql = f"SELECT amigo_id, updated_at FROM dataset_{seed.ASSETS}"
@@ -160,7 +171,7 @@ def test_a_crash_while_the_memory_is_written_repeats_nothing_it_should_not(sandb
     written = store.set
 
     def crash(key, value, **_):
-        if key == "amigocloud_export":
+        if isinstance(value, dict):
             raise KeyboardInterrupt
         written(key, value)
 
@@ -279,8 +290,9 @@ def page_of(rows, kind="datetime"):
 def test_a_watermark_that_was_stored_in_the_future_starts_over(sandbox, dag):
     dag.run()
     store = dag.stores[ASSETS]
-    known = store["amigocloud_export"]
-    store.set("amigocloud_export", {**known, "latest": {**known["latest"], "watermark": FUTURE}})
+    (key,) = (key for key, value in store.items() if isinstance(value, dict))
+    known = store[key]
+    store.set(key, {**known, "latest": {**known["latest"], "watermark": FUTURE}})
     add(sandbox, 9001, NEWEST)
     assert len(dag.run()) == 3001
     assert dag.manifest["watermark"] == NEWEST

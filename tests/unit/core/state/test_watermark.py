@@ -22,8 +22,8 @@ class Stores:
         self.asset = FakeStateStore()
         self.runs: dict[str, FakeStateStore] = {}
 
-    def run(self, name: str, source: Any = "everything", **context: Any) -> Watermark:
-        ti = SimpleNamespace(dag_id="d", task_id="t", run_id=name, map_index=-1)
+    def run(self, name: str, source: Any = "everything", index: int = -1, **context: Any) -> Watermark:
+        ti = SimpleNamespace(dag_id="d", task_id="t", run_id=name, map_index=index)
         own = self.runs.setdefault(name, FakeStateStore())
         given = {"ti": ti, "asset_state_store": {"asset": self.asset}, "task_state_store": own, **context}
         return Watermark(given, ["asset"], source, LOG, name="w", argument="incremental")  # type: ignore[arg-type]
@@ -108,3 +108,33 @@ def test_an_error_of_the_service_within_the_reading_of_a_state_is_raised_as_it_i
     with pytest.raises(InputError) as caught, Stores().run("1").readable():
         raise error
     assert caught.value is error
+
+
+def test_each_source_of_mapped_tasks_has_a_state_of_its_own() -> None:
+    stores = Stores()
+    for source in ("rooms", "desks"):
+        stores.run("1", source, index=0).move({"until": source})
+        stores.run("1", source, index=0).note({"until": source})
+    for source in ("rooms", "desks"):
+        assert stores.run("2", source, index=1).start() == {"until": source}
+        assert stores.run("1", source, index=0).done()["until"] == source
+
+
+def test_mapped_tasks_continue_the_state_of_release_0_1_0() -> None:
+    """It had one state for all of them."""
+    stores = Stores()
+    stores.run("1").move({"until": 5})
+    assert set(stores.asset) == {"w"}
+    assert stores.run("2", index=0).start() == {"until": 5}
+    stores.run("2", index=0).move({"until": 9})
+    assert stores.run("3", index=0).start() == {"until": 9}
+    assert stores.run("3", source="some", index=1).start() == {}
+
+
+def test_the_state_of_another_source_is_named_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    stores = Stores()
+    stores.run("1").move({"until": 5})
+    assert stores.run("2").start() == {"until": 5}
+    assert "another source" not in caplog.text
+    assert stores.run("2", source="some").start() == {}
+    assert "is that of another source" in caplog.text

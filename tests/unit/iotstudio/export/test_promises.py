@@ -416,7 +416,7 @@ def test_the_marks_of_a_lag_fit_into_the_store(
     monkeypatch.setattr(incremental, "MARKS_PER_CHUNK", 50)
     memory, path, thing = Memory(), tmp_path / "x.jsonl", service.space.things[THING]
     increment(path, memory, "first", lag=86_400 * 10)
-    assert sum(name.startswith("iotstudio_history_") for name in memory.asset) == 3
+    assert sum(isinstance(value, str) for value in memory.asset.values()) == 3
     assert max(len(json.dumps(value)) for value in memory.asset.values()) < 65_536
     assert increment(path, memory, "second", lag=86_400 * 10) == []
     thing.record("temperature", HISTORY_MS + HOUR + 1, 1.0)
@@ -429,7 +429,8 @@ def test_the_marks_of_a_lag_fit_into_the_store(
 def test_a_watermark_from_the_future_stops_no_export(service: IoTStudioService, tmp_path: Path) -> None:
     memory, path, thing = Memory(), tmp_path / "x.jsonl", service.space.things[THING]
     increment(path, memory, "first")
-    memory.asset["iotstudio_history"]["latest"]["until"] = "2099-01-01T00:00:00+00:00"
+    (state,) = memory.asset.values()
+    state["latest"]["until"] = "2099-01-01T00:00:00+00:00"
     assert len(increment(path, memory, "second")) == 144
     thing.record("temperature", HISTORY_MS + 80 * HOUR, 1.0)
     assert len(increment(path, memory, "third")) == 1
