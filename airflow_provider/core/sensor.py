@@ -32,8 +32,8 @@ class PollSensor(BaseSensorOperator):
     (Airflow 3.3). On older versions there is no count, and the first failure fails the task.
 
     Airflow's own arguments mean the same in the triggerer as on a worker: ``execution_timeout`` is a further
-    bound, and ``never_fail`` skips the task after an error. With ``silent_fail``, which continues after each
-    error, the sensor waits on the worker.
+    bound, and ``never_fail`` skips the task after an error. With ``silent_fail`` a sensor waits on the worker,
+    where it polls again after each error.
     """
 
     deferrable: bool | None = None
@@ -79,7 +79,7 @@ class PollSensor(BaseSensorOperator):
         if not is_deferrable(self.deferrable):
             return super().execute(context)
         if self.silent_fail:
-            self.log.info("'silent_fail' continues after errors: waiting on the worker")
+            self.log.info("'silent_fail' polls again after errors: waiting on the worker")
             return super().execute(context)
         with self._skipping():
             if self.polls_before_deferring and (polled := self.poke(context)).is_done:
