@@ -116,12 +116,15 @@ def read_geometry(value: Any) -> Geometry:
         raise UnreadableValueError("has an empty point among its parts; leave that part out")
     if not all(math.isfinite(number) for point in points for number in point):
         raise UnreadableValueError("has a coordinate that is no number")
-    for ring in _rings(found):
-        if len(ring) < 4 or ring[0][:2] != ring[-1][:2]:
-            raise UnreadableValueError(
-                f"has an open ring of {len(ring)} positions; at least 4 are needed, the last equal to the first"
-            )
+    _check_rings(found)
     return found
+
+
+def _check_rings(shape: Geometry) -> None:
+    for ring in _rings(shape):
+        if len(ring) < 4 or ring[0][:2] != ring[-1][:2]:
+            problem = f"has an open ring of {len(ring)} positions"
+            raise UnreadableValueError(f"{problem}; at least 4 are needed, the last equal to the first")
 
 
 def _rings(shape: Geometry) -> Iterator[list[list[float]]]:

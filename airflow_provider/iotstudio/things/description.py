@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider.core.input.problems import nearest
-from airflow_provider.core.input.values import ABSENT, UnreadableValueError, shown, shown_value
+from airflow_provider.core.input.values import ABSENT, UnreadableValueError, is_blank, shown, shown_value
 from airflow_provider.iotstudio.values import read_value
 
 NAME = re.compile(r"[a-zA-Z0-9_:-]{1,26}")
@@ -85,7 +85,7 @@ def _problems(name: str, value: Any) -> list[str]:
         return category_problems(value)
     if name == "model":
         return model_problems(value)
-    if name == "title" and isinstance(value, str) and not value.strip():
+    if name == "title" and isinstance(value, str) and is_blank(value):
         return ["'title' is empty"]
     if name == "@type":
         texts = [value] if isinstance(value, str) else value
