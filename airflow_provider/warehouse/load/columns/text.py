@@ -204,12 +204,39 @@ def _json_for_time(text: str) -> str:
     return check_time(_plain_json(text))
 
 
+def _json_for_geometry(text: str) -> str:
+    """Return the text of a geometry.
+
+    :raises UnfitError: for an open ring of GeoJSON, which PostGIS stores, and fails for later.
+    """
+    text = _plain_json(text)
+    if text.lstrip()[:1] == "{" and "olygon" in text:
+        try:
+            is_open = _has_open_ring(msgspec.json.decode(text))
+        except (msgspec.DecodeError, RecursionError, TypeError, LookupError):
+            return text  # The database says what is wrong with it.
+        if is_open:
+            raise UnfitError("has an open ring: the last position must equal the first")
+    return text
+
+
+def _has_open_ring(shape: Any) -> bool:
+    kind = shape["type"]
+    if kind == "GeometryCollection":
+        return any(map(_has_open_ring, shape["geometries"]))
+    parts = [shape["coordinates"]] if kind == "Polygon" else shape["coordinates"]
+    return kind in ("Polygon", "MultiPolygon") and any(
+        ring[0][:2] != ring[-1][:2] for rings in parts for ring in rings
+    )
+
+
 def _csv_for_array(text: str) -> str:
     return array_text(_ANY.decode(text)) if text.lstrip()[:1] == "[" else text
 
 
 _JSON_TEXTS: dict[str, Callable[[str], str | None]] = {
     "json": _json_for_json,
+    "geometry": _json_for_geometry,
     "array": _json_for_array,
     "integer": _json_for_integer,
     "date": _json_for_date,

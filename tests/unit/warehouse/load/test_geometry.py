@@ -114,6 +114,23 @@ def test_another_kind_of_geometry_is_refused_by_row(table, load, tmp_path):
     )
 
 
+RING = [[0, 0], [1, 0], [1, 1], [0, 1]]
+OPEN = {
+    "polygon": {"type": "Polygon", "coordinates": [RING]},
+    "hole": {"type": "Polygon", "coordinates": [[*RING, RING[0]], RING]},
+    "polygons": {"type": "MultiPolygon", "coordinates": [[[*RING, RING[0]]], [RING]]},
+    "collection": {"type": "GeometryCollection", "geometries": [{"type": "Polygon", "coordinates": [RING]}]},
+}
+
+
+@pytest.mark.parametrize("shape", OPEN.values(), ids=OPEN)
+@pytest.mark.parametrize("as_text", [False, True])
+def test_an_open_ring_of_geojson_which_postgis_takes_is_refused(table, load, tmp_path, shape, as_text):
+    table("geometry")
+    text = problem(load, write(tmp_path, json.dumps(shape) if as_text else shape))
+    assert text == "row 1: the column 'geom' has an open ring: the last position must equal the first"
+
+
 def test_the_geometry_of_geojson_fills_the_only_geometry_column(table, load, tmp_path):
     database = table()
     features = [
