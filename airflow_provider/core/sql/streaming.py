@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider.core.sql.arrays import read_arrays_with_psycopg, read_arrays_with_psycopg2
 from airflow_provider.core.sql.dates import tolerate_dates_of_psycopg, tolerate_dates_of_psycopg2
+from airflow_provider.core.sql.json_columns import read_json_with_psycopg, read_json_with_psycopg2
 from airflow_provider.core.sql.query import SUBJECT, Query, first_word, is_one_statement
 from airflow_provider.errors import InputError
 
@@ -109,6 +110,7 @@ def _open_psycopg(connection: Any, query: Query) -> Result:
     cursor = connection.cursor(row_factory=tuple_row)
     tolerate_dates_of_psycopg(cursor)
     read_arrays_with_psycopg(cursor)
+    read_json_with_psycopg(cursor)
     rows = cursor.stream(*query.arguments, **_chunks())
     try:
         first = [next(rows)]
@@ -160,6 +162,7 @@ def _open_psycopg2(connection: Any, query: Query) -> Result:
     cursor = connection.cursor(name="rows", cursor_factory=cursor_type)
     tolerate_dates_of_psycopg2(cursor)
     read_arrays_with_psycopg2(connection, cursor)
+    read_json_with_psycopg2(cursor)
     cursor.execute(*query.arguments)
     first = cursor.fetchmany(FETCH_ROWS)  # The driver knows the columns from here on only.
     return Result(_names(cursor), _chained(first, _fetched(cursor)), cursor)
