@@ -21,7 +21,6 @@ from airflow_provider.core.http.reply import Reply
 from airflow_provider.core.http.reply import read_error as default_read_error
 from airflow_provider.core.http.retry import RetryLimits
 from airflow_provider.core.http.twins import aside, blocking, complete_twins, is_blocking, twin
-from airflow_provider.core.redaction import redact
 from airflow_provider.errors import (
     AuthenticationError,
     InputError,
@@ -313,10 +312,14 @@ class ApiHook(BaseHook):
                 works, said = False, str(error)
             except ProviderError as error:
                 works, said = False, await hook.adiagnose(error)
-        # A part of it may be a text of the service, such as the name of a project.
-        return works, one_line(redact(" ".join(said.split())))
+            # A part of it may be a text of the service, such as the name of a project.
+            return works, one_line(hook._redacted(" ".join(said.split())))
 
     atest_connection = twin(test_connection, loads=False)
+
+    def _redacted(self, text: str) -> str:
+        opened = self._transport or self._async_transport
+        return opened.endpoint.redactor.redact(text) if opened else text
 
     @blocking
     async def diagnose(self, error: ProviderError) -> str:

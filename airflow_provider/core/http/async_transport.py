@@ -36,6 +36,9 @@ MAX_REQUESTS = 100
 _CONNECTIONS = 10
 """Maximum connections of a client: each request costs it time by the square of their number."""
 
+_CHUNKS_AT_ONCE = 50
+"""Chunks of a body after which the event loop has a turn: a service may send thousands of a byte at once."""
+
 _LAST_SECONDS = 2.0
 """Seconds after which the exchange of a cancelled caller is cancelled, too, and its client retired."""
 
@@ -232,9 +235,13 @@ async def _exchange(client: httpx.AsyncClient, call: Call[Any], request: Request
         body = BodyReader(call.success_statuses, response.status_code, response.headers)
         if not body.readable or (call.status_only and response.status_code in call.success_statuses):
             return body.result()
+        chunks = 0
         async for chunk in response.aiter_bytes():
             if not body.add(chunk, response.num_bytes_downloaded):
                 break
+            chunks += 1
+            if chunks % _CHUNKS_AT_ONCE == 0:
+                await asyncio.sleep(0)  # Those that have arrived are read without a pause.
         return body.result()
 
 

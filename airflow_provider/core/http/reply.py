@@ -246,7 +246,7 @@ class BodyReader:
         self._bytes_left = MAX_BYTES if self._success else MAX_ERROR_BYTES
         self._bytes = 0
         self._expands = False
-        self._chunks: list[bytes] = []
+        self._body: bytes | bytearray = b""
 
     @property
     def readable(self) -> bool:
@@ -260,7 +260,14 @@ class BodyReader:
         """
         self._bytes_left -= len(chunk)
         self._bytes += len(chunk)
-        self._chunks.append(chunk if self._bytes_left >= 0 else chunk[: self._bytes_left])
+        kept = chunk if self._bytes_left >= 0 else chunk[: self._bytes_left]
+        # Not a list: a service may send a body in chunks of a byte, each of which is a large object.
+        if not self._body:
+            self._body = kept
+        elif isinstance(self._body, bytes):
+            self._body = bytearray(self._body) + kept
+        else:
+            self._body += kept
         self._expands = bool(received) and self._bytes > max(FREE_BYTES, MAX_EXPANSION * received)
         return self._bytes_left >= 0 and not self._expands
 
@@ -276,7 +283,7 @@ class BodyReader:
             reason = f"its reply is larger than {MAX_BYTES // MIB} MiB"
         if reason:
             return NoResponse(sent=True, reason=reason, permanent=True)
-        return Reply(self._status, self._headers, b"".join(self._chunks))
+        return Reply(self._status, self._headers, bytes(self._body))
 
 
 _PAGE_START = 1024

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from airflow_provider import errors
 from airflow_provider.core.http import reply
 from airflow_provider.core.http.call import Call
 from tests.support.hostile_host import response
+from tests.support.loop_turns import counted_turns
 from tests.unit.security.conftest import Send, Serve
 
 READ = Call[Any]("GET", "thing")
@@ -58,6 +60,42 @@ def test_few_bytes_do_not_become_a_large_reply(send: Send, serve: Serve) -> None
     hook = serve(response(ZEROS, b"Content-Encoding: gzip"))
     with pytest.raises(errors.TransportError, match=f"expands more than {reply.MAX_EXPANSION}-fold"):
         send(hook, READ)
+
+
+def chunked(count: int) -> bytes:
+    """Return a response whose body is a JSON text of so many characters, each in a chunk of its own."""
+    head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return head + b'1\r\n"\r\n' + b"1\r\nx\r\n" * count + b'1\r\n"\r\n0\r\n\r\n'
+
+
+async def test_a_body_in_thousands_of_chunks_leaves_the_event_loop_its_turns(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = reply.BodyReader.add
+    async with counted_turns() as turns:
+
+        def recorded(body: reply.BodyReader, chunk: bytes, received: int = 0) -> bool:
+            turns.record()
+            return add(body, chunk, received)
+
+        monkeypatch.setattr(reply.BodyReader, "add", recorded)
+        assert len(await serve(chunked(20_000)).asend(READ)) == 20_000
+    assert turns.most <= 50
+
+
+def test_a_body_in_thousands_of_chunks_takes_the_memory_of_its_bytes() -> None:
+    """As a list, these chunks would take twenty times as much."""
+    body = reply.BodyReader({200}, 200, {})
+    tracemalloc.start()
+    try:
+        for _ in range(100_000):
+            assert body.add(bytes(bytearray(b"ab")))
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+    found = body.result()
+    assert isinstance(found, reply.Reply)
+    assert found.body == b"ab" * 100_000
 
 
 @pytest.mark.parametrize(
