@@ -417,7 +417,10 @@ def _joined(params: Params | None) -> dict[str, Any]:
 
 def _page(reply: Reply) -> Page:
     body = read_object(reply)
-    items, cursor = body.get("data") or [], (body.get("paging") or {}).get("next_cursor") or ""
+    if "data" not in body:  # An object of another kind is no empty list.
+        raise ValueError("the reply has no list 'data'")
+    items = [] if body["data"] is None else body["data"]
+    cursor = (body.get("paging") or {}).get("next_cursor") or ""
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise ValueError("data is not a list of objects")
     if not isinstance(cursor, str):

@@ -304,7 +304,7 @@ def _batch(reply: Reply) -> Page:
     body = read_object(reply)
     if body.get("error"):
         raise ValueError(f"the query failed: {body.get('errorMessage')}")
-    found = body.get("result") or []
-    if not isinstance(found, list):
-        raise ValueError("the result is no list")
+    found = body.get("result")
+    if not isinstance(found, list):  # An object of another kind is no empty result.
+        raise ValueError("the reply has no list 'result'")
     return Page(found, str(body.get("id") or "") if body.get("hasMore") else "")

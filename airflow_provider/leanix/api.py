@@ -237,7 +237,7 @@ def list_configurations(filters: Mapping[str, str | None]) -> Call[list[dict[str
         "GET",
         f"{API}/configurations",
         params=dict(filters),
-        read=_read_list,
+        read=_read_configurations,
         name="list processor configurations",
     )
 
@@ -438,10 +438,15 @@ def _read_list(reply: Reply) -> list[dict[str, Any]]:
     body = reply.json()
     if isinstance(body, dict) and "errors" in body:
         raise RequestRejectedError(reply.status)
-    rows = [body] if isinstance(body, dict) else body
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+    if not isinstance(body, list) or not all(isinstance(row, dict) for row in body):
         raise ValueError("the reply is no list of JSON objects")
-    return rows
+    return body
+
+
+def _read_configurations(reply: Reply) -> list[dict[str, Any]]:
+    body = reply.json()
+    # The OpenAPI file has an object within a list, and leaves open which of them is meant.
+    return [body] if isinstance(body, dict) and KEY_FIELDS[0] in body else _read_list(reply)
 
 
 def _read_data(reply: Reply) -> list[dict[str, Any]]:

@@ -130,5 +130,5 @@ class _BulkReader:
             if uid in self._left:
                 status = thing.get("status")
                 self._declared[uid] = thing.get("properties") or {}
-                self._found[uid] = self._hook.get_properties(uid) if status is None else status
+                self._found[uid] = self._hook.get_properties(uid) if status is None else status or {}
                 del self._left[uid]

@@ -114,6 +114,15 @@ def test_odd_ends_of_lists_are_ends(body: object) -> None:
 
 
 @pytest.mark.parametrize(
+    "body", [{}, {"message": "ok"}, {"things": []}, {"data": ""}, {"data": 0}, {"data": False}, {"data": {}}]
+)
+def test_an_object_of_another_kind_is_no_empty_list(body: object) -> None:
+    """It would be an export without rows, or a fleet without Things, which a sync creates once more."""
+    with pytest.raises(ValueError, match="data"):
+        api.things("s").read(reply(body))
+
+
+@pytest.mark.parametrize(
     ("method", "path", "scope"),
     [
         ("GET", "/spaces/s/things", "thing.read"),

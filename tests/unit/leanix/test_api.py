@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from base64 import urlsafe_b64encode
 from typing import Any
 
 import pytest
 
+from airflow_provider.core.http.reply import Reply
 from airflow_provider.core.redaction import redact_token
 from airflow_provider.leanix import api
 from airflow_provider.leanix.api import list_ended_runs, list_statuses, read_claims
@@ -37,6 +39,22 @@ def test_list_of_ended_runs_is_read_whatever_a_row_lacks(leanix: Any, sandbox: A
 @pytest.mark.parametrize("payload", ["[]", "{", "[" * 2500 + "]" * 2500])
 def test_a_token_with_other_claims_has_none(payload: str) -> None:
     assert read_claims(f"head.{urlsafe_b64encode(payload.encode()).decode()}.signature") == {}
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"message": "ok"}, {"data": []}, {"id": "a", "status": "PENDING"}, "x", None]
+)
+def test_an_object_is_no_list_of_runs(body: Any) -> None:
+    """Without the run of this task among them, a second one would be started."""
+    found = Reply(200, {}, json.dumps(body).encode())
+    for call in (api.list_runs(), api.get_warnings("r", 0), api.list_configurations({})):
+        with pytest.raises(ValueError, match="no list"):
+            call.read(found)
+
+
+def test_a_single_configuration_is_a_list_of_one() -> None:
+    one = {"connectorType": "report", "connectorId": "a"}
+    assert api.list_configurations({}).read(Reply(200, {}, json.dumps(one).encode())) == [one]
 
 
 def claims(instance: Any, name: Any = "acme") -> dict[str, Any]:

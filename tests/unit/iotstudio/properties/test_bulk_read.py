@@ -143,3 +143,12 @@ def test_a_missing_permission_is_not_taken_for_a_long_url(hook: IoTStudioHook, s
     with pytest.raises(PermissionDeniedError):
         read_values(hook, [THING, UNKNOWN])
     assert refused.hits == 1
+
+
+@pytest.mark.parametrize("status", ["", [], 0, False])
+def test_a_thing_whose_values_are_empty_in_another_form_has_none(
+    hook: IoTStudioHook, sandbox: Sandbox, status: object
+) -> None:
+    body = {"data": [{"uid": "A", "status": status}, {"uid": "B", "status": {"x": 1}}], "paging": {}}
+    sandbox.faults.add("status", status=200, body=body, path="/things$")
+    assert read_values(hook, ["A", "B"]) == {"A": {}, "B": {"x": 1}}
