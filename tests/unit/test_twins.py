@@ -18,6 +18,7 @@ import pytest
 import requests
 from airflow.sdk import BaseHook
 
+from airflow_provider.core import redaction
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http import async_transport, auth, rate_limit, twins
 from airflow_provider.core.http.retry import RetryLimits
@@ -436,6 +437,28 @@ async def test_a_wait_blocks_a_worker_and_suspends_an_event_loop(monkeypatch: py
     await asyncio.sleep(0)
     assert not resting.done()
     assert await resting == "rested 0"
+
+
+async def test_secrets_are_masked_by_workers_and_event_loops_in_their_own_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Masking(IoTStudioHook):
+        @twins.blocking
+        async def hide(self, text: str) -> str:
+            await twins.mask_texts([text])
+            return await twins.aside(text.upper)
+
+        ahide = twins.twin(hide, loads=False)
+
+    masked: list[Any] = []
+
+    async def amask(texts: list[str]) -> None:
+        masked.append(("loop", texts))
+
+    monkeypatch.setattr(redaction, "mask", lambda texts: masked.append(("worker", texts)))
+    monkeypatch.setattr(redaction, "amask", amask)
+    assert (Masking().hide("a"), await Masking().ahide("b")) == ("A", "B")
+    assert masked == [("worker", ["a"]), ("loop", ["b"])]
 
 
 def test_a_method_that_blocks_may_not_be_suspended() -> None:

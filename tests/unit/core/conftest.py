@@ -68,6 +68,7 @@ class EchoService(Service):
                 "method": request.method,
                 "path": request.scope["raw_path"].decode(),
                 "headers": dict(request.headers),
+                "body": body,
             }
         )
         self.written += request.method == "POST"

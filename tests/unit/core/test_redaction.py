@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from airflow_provider.core.redaction import (
     Redactor,
+    _in_base64,
     all_encodings,
     amask,
     encodings,
@@ -142,6 +143,8 @@ def test_a_secret_within_a_text_in_base64_is_redacted_at_each_alignment(before: 
 def test_base64_is_known_with_and_without_its_padding() -> None:
     assert {"YWJjZA==", "YWJjZA"} <= encodings("abcd")
     assert {"Pz8/Pg==", "Pz8_Pg==", "Pz8_Pg"} <= encodings("???>")
+    assert _in_base64(b"abcdefg") == {"YWJjZGVmZw==", "YWJjZGVmZw"}
+    assert len(_in_base64(b"abcdefgh")) == 5
     # The parts of shorter secrets within a longer text would be found in any text.
     assert len(min(encodings("abcdefg"), key=len)) == 7
     assert len(min(encodings("abcdefgh"), key=len)) == 8

@@ -357,6 +357,17 @@ def test_every_request_names_its_sender(echo, connect) -> None:
     assert [one["headers"]["user-agent"] for one in echo.echo.seen] == [sender] * 3
 
 
+@pytest.mark.parametrize("content", [b"ab", lambda: iter([b"a", b"b"])], ids=["bytes", "chunks"])
+def test_a_file_is_sent_whole_and_once_more_after_a_failure(content: Any, echo, connect) -> None:
+    echo.faults.add("status", path="open/put", status=503)
+    with connect() as hook:
+        hook.upload(f"{echo.url}/echo/open/put", content, {"X-Own": "1"})
+    (sent,) = echo.echo.seen
+    assert (sent["method"], sent["body"], sent["headers"]["x-own"]) == ("PUT", b"ab", "1")
+    assert "authorization" not in sent["headers"]
+    assert echo.counters.total("PUT") == 2
+
+
 def test_a_session_has_the_same_pool_for_http_and_https() -> None:
     with Session() as session:
         plain, secure = (session.get_adapter(f"{scheme}://x/") for scheme in ("http", "https"))
