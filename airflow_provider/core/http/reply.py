@@ -253,7 +253,7 @@ class BodyReader:
         """Return whether the body may be read, see :func:`coding_problem`."""
         return not coding_problem(self._headers)
 
-    def add(self, chunk: bytes, received: int = 0) -> bool:
+    def add(self, chunk: bytes, received: int) -> bool:
         """Add a decompressed chunk; returns whether there is room for more.
 
         :param received: bytes of the body so far, compressed; 0 when that is unknown.

@@ -199,14 +199,14 @@ def test_a_successful_reply_may_have_512_mebibytes_and_an_error_one(monkeypatch:
     monkeypatch.setattr(module, "MAX_ERROR_BYTES", 4)
     half = b"x" * (module.MIB * 3 // 2)
     body = BodyReader((200,), 200, {"A": "b"})
-    assert [body.add(half), body.add(half)] == [True, True]
+    assert [body.add(half, 0), body.add(half, 0)] == [True, True]
     reply = body.result()
     assert isinstance(reply, Reply)
     assert (reply.status, reply.headers["a"], len(reply.body)) == (200, "b", 3 * module.MIB)
-    assert not body.add(b"y")
+    assert not body.add(b"y", 0)
     assert body.result() == NoResponse(True, "its reply is larger than 3 MiB", True)
     error = BodyReader((200,), 500, {})
-    assert [error.add(b"abc"), error.add(b"def"), error.add(b"ghi")] == [True, False, False]
+    assert [error.add(part, 0) for part in (b"abc", b"def", b"ghi")] == [True, False, False]
     reply = error.result()
     assert isinstance(reply, Reply)
     assert reply.body == b"abcd"
