@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from pathlib import Path
+from typing import Any
 
 from airflow_provider.core import redaction, triggers
 from airflow_provider.core.files import (
+    atomic,
     csv_reader,
     formats,
     listing,
     many_files,
     parquet,
     reader,
+    row_operator,
+    row_source,
     spool,
     storage,
 )
@@ -27,6 +32,7 @@ from airflow_provider.core.http import (
     retry,
     session,
     sync_transport,
+    twins,
 )
 from airflow_provider.core.input import problems, scalars, values
 from airflow_provider.core.limits import (
@@ -41,7 +47,8 @@ from airflow_provider.core.limits import (
     store,
 )
 from airflow_provider.core.sql import failures, query, rows, streaming
-from airflow_provider.core.state import chunks, firing, identity, pauses, turns, watcher_state
+from airflow_provider.core.sql import values as sql_values
+from airflow_provider.core.state import chunks, firing, identity, pauses, submission, turns, watcher_state
 
 MIB = 1024 * 1024
 
@@ -156,3 +163,57 @@ def test_the_names_of_shared_budgets_places_and_states_stay(tmp_path: Path) -> N
     assert name.startswith("daa6c3488e89aa08c7bf689739059652699de565")
     assert identity.fingerprint({"b": [2], "a": 1}) == "0855bfc20eb6cfaa"
     assert triggers.by_hash(["k"]) == {"8254c329a9": "k"}
+
+
+# -- what an argument that is left out means -----------------------------------------------------------
+
+
+def defaults(function: Any) -> dict[str, Any]:
+    return {
+        name: one.default
+        for name, one in signature(function).parameters.items()
+        if one.default is not one.empty and one.default is not None
+    }
+
+
+def test_what_is_left_out_of_a_call_of_http() -> None:
+    assert defaults(auth.QueryToken) == {"name": "token"}
+    assert defaults(auth.MintedToken) == {"renew_on": (401,), "service": ""}
+    assert defaults(rate_limit.shared_budget) == {"burst": 1}
+    assert defaults(rate_limit.Budget) == {"key": "", "burst": 1}
+    assert defaults(twins.twin) == {"loads": True}
+
+
+def test_what_is_left_out_of_a_call_of_files() -> None:
+    assert defaults(atomic.AtomicFile) == {"hashed": True}
+    assert defaults(csv_reader.read_csv) == {"on_columns": len, "may_be_empty": False, "empty_rows": False}
+    assert defaults(formats.choose_format) == {"argument": ""}
+    assert defaults(listing.Listing.changes) == {"new": True}
+    assert defaults(many_files.ManyFiles) == {"hive": False}
+    assert defaults(many_files.ManyFiles.rows) == {"geo": False}
+    assert defaults(folder.Folder) == {"subject": "source"}
+    assert defaults(folder.Folder.entries) == defaults(folder.Folder.files) == {"below": ""}
+    assert defaults(parts.part_path) == {"ending": ""}
+    assert defaults(patterns.is_skipped) == {"folder": False}
+    assert defaults(reader.read_rows) == {"subject": "source", "geo": False, "may_be_empty": False}
+    assert defaults(reader.open_source) == {"subject": "source", "folder_hint": ""}
+    assert defaults(row_operator.RowOperator.__init__) == {"hive": False}
+    assert defaults(row_source.read_source) == {"options": row_source.NO_OPTIONS, "geo": False, "fields": ()}
+    assert defaults(row_source.apply_options) == {"geometry": ""}
+    assert defaults(storage.storage_path) == {"purpose": "opened"}
+    assert defaults(storage.ensure_writable) == {"argument": "output_path"}
+
+
+def test_what_is_left_out_of_a_call_of_stores_and_values() -> None:
+    assert defaults(submission.Submission)["name"] == "submission"
+    for kind in (store.Store, store.LocalStore, redis_store.RedisStore, fallback.FallbackStore):
+        for method in (kind.reserve, kind.pause, kind.paused_until, kind.join):
+            assert defaults(method) == {"block": True}
+    assert defaults(redis_store.RedisStore.run) == {"block": True}
+    assert defaults(machine.MachineStore) == {"folder": ""}
+    assert defaults(plan.Rate.per_second) == {"burst": 1}
+    assert defaults(store.Record.set) == {"alias": ""}
+    assert defaults(failures.database_error) == {"connecting": False}
+    assert defaults(sql_values.DatabaseValueReader) == {"long_decimals": "round"}
+    assert defaults(problems.Problems.add) == {"row": 0, "field": ""}
+    assert defaults(values.ValueReader)["nan_is_absent"] is True
