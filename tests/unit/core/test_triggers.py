@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -209,3 +211,26 @@ def test_a_shared_list_is_at_most_nearly_an_interval_old_and_never_older_than_th
         return await trigger.shared("k", fetch), len(asked)
 
     assert asyncio.run(run()) == (3, 3)
+
+
+async def test_a_task_is_still_deferred_as_far_as_airflow_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+    asked: list[dict[str, Any]] = []
+    states: Any = {"r": {"t": "deferred"}}
+
+    def get_task_states(**of: Any) -> Any:
+        asked.append(of)
+        if isinstance(states, Exception):
+            raise states
+        return states
+
+    trigger: Any = SimpleNamespace(task_instance=None, log=logging.getLogger(__name__))
+    monkeypatch.setattr(RuntimeTaskInstance, "get_task_states", get_task_states)
+    assert await triggers.is_still_deferred(trigger) is False
+    trigger.task_instance = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=3)
+    assert await triggers.is_still_deferred(trigger) is True
+    assert asked == [{"dag_id": "d", "task_ids": ["t"], "run_ids": ["r"], "map_index": 3}]
+    for found in ({"r": {"t": "running"}}, {"r": {}}, {}, RuntimeError("no supervisor")):
+        states = found
+        assert await triggers.is_still_deferred(trigger) is False

@@ -12,6 +12,7 @@ import pytest
 
 from airflow_provider.iotstudio.events import fleet
 from airflow_provider.iotstudio.events.fleet import (
+    Declared,
     Fleet,
     amap_concurrently,
     fleet_problems,
@@ -137,3 +138,13 @@ def test_a_coroutine_that_fails_ends_the_others_with_its_own_error() -> None:
     with pytest.raises(ValueError, match="second"):
         asyncio.run(amap_concurrently(fail, range(9), concurrency=3))
     assert sorted(ended) == [0, 1, 2]
+
+
+def test_events_that_no_thing_declares_are_problems() -> None:
+    declared = Declared(["alarm", "alrm"])
+    assert declared.problems() == ["there is no Thing that could report an event"]
+    things: list[dict[str, Any]] = [{"uid": "a"}, {"uid": "b", "events": {"alarm": {}, "x": {}}}]
+    assert list(declared.ids(things)) == ["b"]
+    assert declared.problems() == ["no Thing of 2 declares the event 'alrm'; did you mean 'alarm'?"]
+    anything = Declared(None)
+    assert (anything.problems(), list(anything.ids(things)), anything.problems()) == ([], ["b"], [])

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider.errors import InputError
 from airflow_provider.iotstudio.events import watch
 from airflow_provider.iotstudio.events.reader import Found
 from airflow_provider.iotstudio.events.records import Event
@@ -35,6 +36,27 @@ def test_a_stored_place_is_read_by_each_release() -> None:
     began = NOW + timedelta(hours=1)
     assert [place.is_new(event("3", at, "b")) for at in (began - SECOND, began)] == [False, True]
     assert watch.since(STORED, NOW + 5 * SECOND) == NOW
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({"after": None}, "TypeError"),
+        ({"after": "soon"}, "ValueError"),
+        ({"seen": []}, "AttributeError"),
+        ({"seen": {"x": ""}}, "ValueError"),
+        ({"unread": 5}, "TypeError"),
+        ({"began": 7}, "TypeError"),
+    ],
+)
+def test_a_damaged_place_is_named_with_what_to_do(changes: dict[str, Any], kind: str) -> None:
+    with pytest.raises(InputError) as caught:
+        Place.read(STORED | changes, NOW)
+    assert str(caught.value) == (
+        f"the stored state of the watcher cannot be read ({kind}); delete it from the state of the asset, and"
+        " the watcher starts over"
+    )
+    assert Place.read("x", NOW) == Place.read(None, NOW)
 
 
 def test_without_a_stored_place_events_of_two_hours_are_read_and_none_of_them_fires() -> None:
