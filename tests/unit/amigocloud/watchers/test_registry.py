@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from airflow_provider.amigocloud.triggers import AmigoCloudDatasetTrigger
 from airflow_provider.amigocloud.watchers import registry
+from airflow_provider.amigocloud.watchers.observations import StateObservation
 from airflow_provider.amigocloud.watchers.registry import WatchRegistry
+from airflow_provider.core.state.identity import fingerprint
+from tests.support.state_store import FakeStateStore
 
 
 def observed(dataset: int | None = None, needs_list: bool = False, **jobs: Any) -> Any:
@@ -59,3 +64,20 @@ def test_a_slow_watcher_is_waited_for_until_it_has_read_or_has_ended(monkeypatch
             await asyncio.wait_for(waiting, 10)
 
     asyncio.run(run())
+
+
+async def test_an_observation_that_is_older_than_the_known_state_makes_a_poll_due() -> None:
+    watchers, due = WatchRegistry(), list[bool]()
+    trigger: Any = AmigoCloudDatasetTrigger(dataset=5)
+    trigger.asset_state_store = FakeStateStore()
+    patterns, dataset = trigger.watched()
+    trigger.asset_state_store[f"amigocloud {fingerprint([patterns, dataset])}"] = {"master": "m1"}
+
+    async def observations() -> AsyncIterator[Any]:
+        for observation in (StateObservation(5, "m0", asked=-1.0), StateObservation(5, "m1")):
+            watchers.poll_due.clear()
+            yield observation
+            due.append(watchers.poll_due.is_set())
+
+    assert [event async for event in trigger._events(observations(), watchers)] == []
+    assert due == [True, False]
