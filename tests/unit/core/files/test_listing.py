@@ -137,6 +137,8 @@ def test_a_name_with_brackets_is_that_file(store: Any) -> None:
         put(name)
     assert names(f"{root}a[1].jsonl") == ["a[1].jsonl"]
     assert names(f"{root}a?.jsonl") == ["a?.jsonl"]
+    assert names(f"{root}**/a[1].jsonl") == ["a[1].jsonl"]
+    assert names(f"{root}**/b-[0-9].jsonl") == ["x1/b-2.jsonl", "x[1]/b-1.jsonl"]
     assert names(f"{root}x[1]/*.jsonl") == ["x[1]/b-1.jsonl"]
     assert names(f"{root}x[1]/") == ["x[1]/b-1.jsonl"]
     assert names(f"{root}x[1]/b-?.jsonl") == ["x[1]/b-1.jsonl"]

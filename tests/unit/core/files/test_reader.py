@@ -273,3 +273,14 @@ def test_a_time_of_parquet_that_python_has_no_type_for_is_refused(error: Excepti
 
     with pytest.raises(InputError, match=f"^x: cannot be read as Parquet: {error}$"):
         reader._to_rows(Batch(), "x")
+
+
+@pytest.mark.parametrize(("free", "refused"), [(1000, False), (999, True)])
+def test_a_compressed_file_may_have_its_free_bytes_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, refused: bool
+) -> None:
+    monkeypatch.setattr(reader, "FREE_BYTES", free)
+    monkeypatch.setattr(reader, "MAX_EXPANSION", 1)
+    (tmp_path / "x.json.gz").write_bytes(gzip.compress(b"[1" + b" " * 997 + b"]"))
+    with pytest.raises(InputError, match="expands more than 1-fold" if refused else "row 1 is not an object"):
+        list(read_rows(str(tmp_path / "x.json.gz")))

@@ -78,9 +78,9 @@ def test_the_own_name_of_a_files_geometry_may_be_in_columns(tmp_path: Path) -> N
 
 
 def test_the_options_of_text_files_reach_each_file_of_a_folder(tmp_path: Path) -> None:
-    for name, text in (("a", "id;name\n1;Müller\n"), ("b", "id;name\n2;Ørsted\n")):
+    for name, text in (("a", "id#name\n1#Müller\n"), ("b", "id#name\n2#Ørsted\n")):
         (tmp_path / f"{name}.csv").write_bytes(text.encode("utf-16-le"))
-    options = RowOptions(csv_delimiter=";", encoding="utf-16-le", min_rows=2)
+    options = RowOptions(csv_delimiter="#", encoding="utf-16-le", min_rows=2)
     for source in (f"{tmp_path}/", f"{tmp_path}/*.csv"):
         assert [row["name"] for _, row in read_source(source, "rows", options)] == ["Müller", "Ørsted"]
     decoded = list(read_source(f"{tmp_path}/", "rows", options, flatten=lambda row: {"flat": row["id"]}))
