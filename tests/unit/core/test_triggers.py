@@ -234,3 +234,14 @@ async def test_a_task_is_still_deferred_as_far_as_airflow_tells(monkeypatch: pyt
     for found in ({"r": {"t": "running"}}, {"r": {}}, {}, RuntimeError("no supervisor")):
         states = found
         assert await triggers.is_still_deferred(trigger) is False
+
+
+def test_the_known_items_are_stored_where_they_have_changed_only() -> None:
+    trigger, items = Items(), {"a": 1, "b": 2}
+    hashes = by_hash(items)
+    assert trigger._news(items, hashes, sorted(hashes)) == ([], None)
+    fewer = by_hash({"a": 1})
+    assert trigger._news({"a": 1}, fewer, sorted(hashes)) == ([], sorted(fewer))
+    payloads, stored = trigger._news(items, hashes, sorted(fewer))
+    assert (len(payloads), stored) == (1, sorted(hashes))
+    assert trigger._news({}, {}, None) == ([], [])
