@@ -673,6 +673,20 @@ def test_a_budget_that_is_used_counts_as_used_once_an_hour(store: MachineStore, 
         assert (time.time() - path.stat().st_mtime < 1000) is used
 
 
+def test_a_file_is_cut_where_it_is_more_than_three_times_as_long_as_its_record(tmp_path: Path) -> None:
+    file, used = os.open(tmp_path / "budget", os.O_CREAT | os.O_RDWR), slice(0, 0)
+    sizes = []
+    for count in (100, 90, 50, 1000, 400, 1):
+        machine._write(file, os.fstat(file).st_size, used, Record(State(list(range(count)), 7)))
+        _, used = machine._read(file, os.fstat(file).st_size)
+        sizes.append((os.fstat(file).st_size, used.stop))
+    os.close(file)
+    (_, (second, _), (third, end), _, (fifth, _), (last, least)) = sizes
+    assert end < second == third < 3 * end + 512
+    assert fifth > 3 * least + 512
+    assert last == least
+
+
 def test_a_record_may_have_the_largest_size_and_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
@@ -220,3 +220,22 @@ def test_a_permit_waits_in_the_semaphore_that_was_asked_last() -> None:
     assert second.try_enter(permit)
     assert permit.waits_in is second
     assert not first._waiting
+
+
+@pytest.mark.parametrize("block", [True, False])
+def test_a_store_may_block_where_its_caller_says_so(block: bool) -> None:
+    asked: list[bool] = []
+
+    class Asked(ProcessStore):
+        def locked(self, key: str, block: bool) -> AbstractContextManager[Record]:
+            asked.append(block)
+            return super().locked(key, block)
+
+    first, second = Asked(), Asked()
+    store = FallbackStore(first, second)
+    reserved = [one.reserve("a", RATE, 60, block=block) for one in (store, second)]
+    store.pause("a", RATE, 1, block=block)
+    assert [store.paused_until(one, block=block) > 0 for one in reserved] == [True, False]
+    store.join("a", "b", RATE, block=block)
+    assert len(asked) >= 6
+    assert set(asked) == {block}
