@@ -30,7 +30,7 @@ from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
 from airflow_provider.amigocloud.pagination import Column, Page
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.http.reply import Reply
-from airflow_provider.errors import InputError, RequestRejectedError
+from airflow_provider.errors import IncompleteExportError, InputError, RequestRejectedError
 from airflow_provider.sandbox.amigocloud import seed
 
 MANY_IDS = [hashlib.md5(str(n).encode()).hexdigest() for n in range(21_000)]
@@ -294,6 +294,14 @@ def test_nulls_after_the_first_page_are_counted_in_the_error(keys, concurrency):
 def test_the_first_page_counts_the_rows_of_all_ranges(rows):
     table = Table(RANDOM_IDS[:rows])
     assert table.read(4, outline=table.outline()) == sorted(RANDOM_IDS[:rows])
+
+
+def test_two_ranges_of_keys_in_an_order_of_their_own_are_refused():
+    table = Table(RANDOM_IDS[:120], order=lambda key: (int(key[0], 16) % 2, key))
+    outline = table.outline()
+    assert len(table.reader(4)._ranges(None, outline)) == 2
+    with pytest.raises(IncompleteExportError, match="'k' by rules of its own"):
+        table.read(4, outline=outline)
 
 
 @pytest.mark.parametrize("keys", [[1, 2, None], ["aa", None]])

@@ -404,7 +404,7 @@ def hostile(kind: str, folder: Path) -> None:
         folder.write_bytes(b"")
     elif kind == "open folder":
         folder.mkdir()
-        folder.chmod(0o777)
+        folder.chmod(0o750)
     elif kind == "foreign folder":
         folder.mkdir(mode=0o700)
         os.chown(folder, 12345, 12345)
@@ -426,7 +426,7 @@ def hostile_file(kind: str, file: Path, target: Path) -> None:
         file.mkdir()
     elif kind == "open file":
         file.write_bytes(b"")
-        file.chmod(0o666)
+        file.chmod(0o640)
     elif kind == "foreign file":
         file.write_bytes(b"")
         file.chmod(0o600)

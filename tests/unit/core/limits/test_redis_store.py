@@ -134,6 +134,18 @@ def test_a_circle_of_aliases_is_an_unusable_store(client: Any, store: RedisStore
         waits(store, 1)
 
 
+@pytest.mark.parametrize("damaged", [KEY, OTHER])
+def test_a_damaged_budget_that_is_paused_or_joined_counts_as_a_full_window(
+    client: Any, store: RedisStore, damaged: str
+) -> None:
+    client.set(f"airflow-dt:{{budgets}}:{damaged}", "no budget")
+    if damaged == KEY:
+        store.pause(KEY, RATE, 0)
+    store.join(KEY, OTHER, RATE)
+    reservation = store.reserve(OTHER, RATE, 60)
+    assert (reservation.wait > 29, reservation.taken) == (True, True)
+
+
 def test_both_keys_of_a_join_are_on_one_node_of_a_cluster() -> None:
     """A hash tag, the part in braces, decides about the node."""
     assert "{budgets}" in NAME
