@@ -32,8 +32,8 @@ class PollSensor(BaseSensorOperator):
     (Airflow 3.3). On older versions there is no count, and the first failure fails the task.
 
     Airflow's own arguments mean the same in the triggerer as on a worker: ``execution_timeout`` is a further
-    bound, and ``never_fail`` skips the task after an error. With ``silent_fail`` a sensor waits on the worker,
-    where it polls again after each error.
+    bound, and ``never_fail`` skips the task after an error. With ``silent_fail`` a sensor waits on the
+    worker, where it polls again after each error.
     """
 
     deferrable: bool | None = None
