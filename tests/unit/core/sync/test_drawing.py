@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider.core.sync.drawing import Shape, bounds, draw
+from airflow_provider.core.sync.drawing import Shape, area, bounds, draw
 from airflow_provider.core.sync.limits import Limits
 
 
@@ -38,6 +38,15 @@ def square(west: float, south: float, size: float) -> dict[str, Any]:
     east, north = west + size, south + size
     ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
     return {"type": "Polygon", "coordinates": [ring]}
+
+
+def test_smaller_shapes_are_known_by_the_area_of_their_bounds_and_each_is_a_line_of_the_drawing() -> None:
+    wide = {"type": "LineString", "coordinates": [[10.0, 50.0], [14.0, 50.5]]}
+    areas = [area(Shape("update", outline, "", "", 0)) for outline in (square(10.0, 50.0, 2.0), wide)]
+    assert areas == [4.0, 2.0]
+    head, *lines, tail = draw([Shape("update", square(0.0, 0.0, 1.0), "", "", 0)] * 3).split("\n")
+    assert (head[:5], tail, len(lines)) == ("<svg ", "</svg>", 3)
+    assert {line[0] + line[-1] for line in lines} == {"<>"}
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,12 @@ def test_a_summary_has_a_table_of_counts_and_the_first_changes_in_words() -> Non
     ]
 
 
+def test_without_a_page_there_is_no_link() -> None:
+    with_page, without = (summary().to_markdown(url).splitlines()[0] for url in ("/page", ""))
+    assert with_page == f"{without} [See all of it on the plan's page.](/page)"
+    assert without.endswith(".")
+
+
 def test_a_summary_names_the_limits_that_the_plan_exceeds() -> None:
     shown = summary(exceeded=["10 deletions are more than max_deletes=0"]).to_markdown()
     assert "**It exceeds limits of this task:**\n\n- 10 deletions are more than max\\_deletes=0\n\n" in shown

@@ -76,3 +76,12 @@ def test_the_drift_of_an_object_names_each_field_but_a_parent_that_the_plan_crea
         "room r (R-1): status was 1, now it is 2; room r (R-1): properties.name@en is already as planned"
     )
     assert describe_drift(plan, snapshot(FLOOR), ["object: r"]) == "room r (R-1) is gone"
+
+
+def test_a_restore_depends_on_copies_of_what_it_creates_though_it_changes_other_objects() -> None:
+    create = Change("create", "r", "room", body={**ROOM, "id": None})
+    update = Change("update", "q", "room", id="q", body=OTHER)
+    for changes, copies in (([create, update], ["copy: r"]), ([update], [])):
+        plan = Plan("d", "id", {}, "", changes=changes)
+        found = dependencies(plan, snapshot(FLOOR, OTHER, match_on="id"), "all")
+        assert [name for name in found if name.startswith("copy")] == copies
