@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -65,6 +66,12 @@ def test_a_row_that_cannot_be_read_is_an_error_of_the_service(error: Exception) 
     with pytest.raises(InputError) as kept, readable_rows():
         raise own
     assert kept.value is own
+
+
+def test_the_first_row_has_all_its_digits() -> None:
+    row = page_of('{"data": [{"a": 0.10, "b": 1, "c": "x"}, {}]}').first_exact()
+    assert row == {"a": Decimal("0.10"), "b": 1, "c": "x"}
+    assert str(row["a"]) == "0.10"
 
 
 def test_results_come_before_data_and_a_row_is_one_line() -> None:
