@@ -27,7 +27,7 @@ def started(count: int = 1) -> list[str]:
 
 
 def trigger_for(
-    run_id: str, seconds: float = 20, poll_interval: float = 0.05, results_seconds: float = 0.0
+    run_id: str, seconds: float = 60, poll_interval: float = 0.05, results_seconds: float = 0.0
 ) -> LeanIXRunTrigger:
     return LeanIXRunTrigger(
         leanix_conn_id="leanix_default",

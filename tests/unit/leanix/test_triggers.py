@@ -39,14 +39,14 @@ def test_trigger_fires_when_the_run_is_over(leanix: Any) -> None:
     assert event == {"status": "done", "run_id": run_id, "run_status": "FINISHED"}
 
 
-@pytest.mark.parametrize(("results_seconds", "come"), [(5.0, True), (0.1, False)])
+@pytest.mark.parametrize(("results_seconds", "come"), [(60.0, True), (0.1, False)])
 def test_trigger_fires_when_the_results_have_come_or_are_late(
     leanix: Any, sandbox: Any, results_seconds: float, come: bool
 ) -> None:
     leanix.results_delay = float("inf")
     (run_id,) = started()
     sandbox.counters.clear()
-    trigger = trigger_for(run_id, seconds=3, poll_interval=0.02, results_seconds=results_seconds)
+    trigger = trigger_for(run_id, poll_interval=0.02, results_seconds=results_seconds)
 
     async def wait() -> dict[str, Any]:
         waiting = asyncio.create_task(first_event(trigger))

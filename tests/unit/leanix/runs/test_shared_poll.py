@@ -39,7 +39,7 @@ def test_many_waiting_triggers_share_one_list_a_tick(leanix: Any, sandbox: Any) 
 def test_a_run_in_progress_wakes_no_trigger_between_two_polls(
     leanix: Any, sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    leanix.run_seconds = 1.0
+    leanix.run_seconds = 60.0
     ids = started(40)
     polls: Counter[str] = Counter()
     real = LeanIXRunTrigger.poll
@@ -48,10 +48,16 @@ def test_a_run_in_progress_wakes_no_trigger_between_two_polls(
         polls[trigger.run_id] += 1
         return await real(trigger)
 
+    async def wait() -> list[dict[str, Any]]:
+        tasks = [asyncio.create_task(first_event(trigger_for(one, poll_interval=0.05))) for one in ids]
+        while sandbox.counters.requests[LIST] <= 5:
+            await asyncio.sleep(0.01)
+        sandbox.clock.advance(61)
+        return await asyncio.gather(*tasks)
+
     monkeypatch.setattr(LeanIXRunTrigger, "poll", counted)
     sandbox.counters.clear()
-    assert {event["run_status"] for event in wait_for_all(ids, poll_interval=0.05)} == {"FINISHED"}
-    assert sandbox.counters.requests[LIST] > 5
+    assert {event["run_status"] for event in asyncio.run(wait())} == {"FINISHED"}
     # The first four poll their own runs before the fifth is registered.
     assert sorted(polls.values())[:-4] == [1] * 36
 
@@ -149,7 +155,7 @@ def test_a_connection_that_cannot_be_reloaded_ends_a_waiter_only_if_it_is_invali
     leanix: Any, sandbox: Any, monkeypatch: pytest.MonkeyPatch, problem: Exception, ends: str
 ) -> None:
     monkeypatch.setattr(shared_poll, "_HOOK_MAX_AGE", 0.0)
-    leanix.run_seconds = 0.5
+    leanix.run_seconds = 60.0
     (run_id,) = started()
     real, reads = LeanIXHook.aload, []
 
@@ -157,6 +163,9 @@ def test_a_connection_that_cannot_be_reloaded_ends_a_waiter_only_if_it_is_invali
         if "settings" not in vars(hook):
             reads.append(1)
             if len(reads) > 1:
+                sandbox.clock.advance(
+                    61
+                )  # The run has ended when it is asked for with the connection as it was.
                 raise problem
         return await real(hook)
 
@@ -180,7 +189,7 @@ def test_a_connection_that_was_never_loaded_ends_the_wait_with_the_reason(
 
 
 def test_a_trigger_that_ends_early_leaves_the_list_to_the_others(leanix: Any, sandbox: Any) -> None:
-    leanix.run_seconds = 1.0
+    leanix.run_seconds = 60.0
     ids = started(12)
 
     async def wait() -> list[dict[str, Any]]:
@@ -189,6 +198,7 @@ def test_a_trigger_that_ends_early_leaves_the_list_to_the_others(leanix: Any, sa
             await asyncio.sleep(0.01)
         for task in tasks[:6]:
             task.cancel()
+        sandbox.clock.advance(61)
         return await asyncio.gather(*tasks[6:])
 
     assert {event["run_status"] for event in asyncio.run(wait())} == {"FINISHED"}
