@@ -69,12 +69,8 @@ def test_the_first_four_kilobytes_tell_whether_a_file_is_text() -> None:
     assert detect_encoding(text + b"\0" * 9, "rows") == "utf-8"
     with pytest.raises(InputError, match="it is binary, or utf-16-le"):
         detect_encoding(text[1:] + b"\0", "rows")
-    mixed = b"a\0" * 2000 + b"a" * 96 + b"\0a" * 4000
     with pytest.raises(InputError, match="encoding='utf-16-le'"):
-        detect_encoding(mixed, "rows")
-    turned = b"\0a" * 2000 + b"a" * 96 + b"a\0" * 4000
-    with pytest.raises(InputError, match="encoding='utf-16-be'"):
-        detect_encoding(turned, "rows")
+        detect_encoding(b"a\0" + text[2:] + b"\0" * 9, "rows")
 
 
 def test_a_byte_that_the_given_encoding_does_not_have_is_named(tmp_path: Path) -> None:
