@@ -7,6 +7,7 @@ import base64
 import json
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -376,3 +377,12 @@ def test_no_token_secret_or_client_in_files_names_keys_and_logs(
     found = [text for secret in secrets for text in encodings(secret) if text.encode() in stored]
     assert found == []
     assert (b"{tokens}" if where == "redis" else b".token") in stored
+
+
+def test_access_token_waits_for_another_process_no_longer_than_until_allows(
+    sandbox: Sandbox, minter: RunningTasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stores, "LONGEST_FETCH", 3600.0)  # Without the bound, the test would not end.
+    with LeanIXHook() as hook, hook.until(time.time() + 0.3):
+        assert hook.access_token()
+    assert tokens(sandbox, "leanix") == 1
