@@ -89,7 +89,7 @@ def test_a_body_in_thousands_of_chunks_takes_the_memory_of_its_bytes() -> None:
     tracemalloc.start()
     try:
         for _ in range(100_000):
-            assert body.add(bytes(bytearray(b"ab")))
+            assert body.add(bytes(bytearray(b"ab")), 0)
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
     finally:
         tracemalloc.stop()

@@ -89,10 +89,10 @@ async def test_an_upload_sends_events_of_its_start_and_its_end(sandbox, tmp_path
 
 async def test_pings_keep_a_quiet_connection_alive(sandbox):
     sockets = sandbox.amigocloud.sockets
-    sockets.ping_interval = 40
+    sockets.ping_interval = 400  # After two of them without a frame, it counts as dead.
     for sockets.protocol in (3, 4):
         async with listening(sandbox, protocol=sockets.protocol) as line:
-            waiting, pings = asyncio.create_task(line.receive()), sockets.heartbeats + 5
+            waiting, pings = asyncio.create_task(line.receive()), sockets.heartbeats + 3
             await until(lambda pings=pings: sockets.heartbeats > pings)
             sockets.emit("later", {})
             assert (await waiting).name == "later"
