@@ -1,6 +1,7 @@
-"""Order of the tests: the long ones begin first, so that at the end no process waits for another one.
+"""Order of the tests: the long ones come in the first half, so that at the end no process waits for another.
 
-A process of xdist begins with its part of the list, and leaves its last tests to no other process.
+A process of xdist begins with its part of the list, and leaves its last tests to no other process. Long tests
+wait for most of their time: in a row, they would leave the processors idle.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class LongFirst:
 
 
 def long_first(tests: Sequence[Test], are_long: Sequence[bool], processes: int) -> list[Test]:
-    """Return tests in an order in which the part of each process begins with some of the long ones.
+    """Return tests in an order in which the first half of each process's part has some of the long ones.
 
     :param tests: the tests.
     :param are_long: whether each of them is long.
@@ -39,5 +40,9 @@ def long_first(tests: Sequence[Test], are_long: Sequence[bool], processes: int) 
     for process in range(processes):
         begin, end = (len(tests) * number // processes for number in (process, process + 1))
         mine = long[process::processes]
-        ordered += [*mine, *islice(short, max(0, end - begin - len(mine)))]
+        room = max(0, end - begin - len(mine))
+        between = room // (2 * len(mine)) if mine else 0
+        for test in mine:
+            ordered += [test, *islice(short, between)]
+        ordered += islice(short, room - between * len(mine))
     return [*ordered, *short]

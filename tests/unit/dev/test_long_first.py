@@ -20,6 +20,12 @@ def test_the_part_of_each_process_begins_with_long_tests() -> None:
     assert long_first(tests, are_long, 1) == ["B", "F", "G", "a", "c", "d", "e", "h"]
 
 
+def test_long_tests_are_apart_in_the_first_half() -> None:
+    tests = [*"LMabcdefghijklmnopqr", *"NOabcdefghijklmnopqr"]
+    ordered = "".join(long_first(tests, [test.isupper() for test in tests], 2))
+    assert ordered == "LabcdNefghijklmnopqrMabcdOefghijklmnopqr"
+
+
 @pytest.mark.parametrize("processes", [1, 2, 3, 4, 7, 40])
 @pytest.mark.parametrize("long", [0, 1, 5, 20])
 def test_each_test_runs_once_whatever_there_is(processes: int, long: int) -> None:
