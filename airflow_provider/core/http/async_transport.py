@@ -36,6 +36,9 @@ MAX_REQUESTS = 100
 _CONNECTIONS = 10
 """Maximum connections of a client: each request costs it time by the square of their number."""
 
+_KEPT_SECONDS = 5.0
+"""Seconds for which a further client is kept without a request, while others have some."""
+
 _CHUNKS_AT_ONCE = 50
 """Chunks of a body after which the event loop has a turn: a service may send thousands of a byte at once."""
 
@@ -48,11 +51,13 @@ class SharedClient:
     """A client, and the number of its requests in progress.
 
     :param is_retired: whether it takes no further requests, and is closed with the end of its last one.
+    :param used_at: when its last request ended, in seconds of the loop's clock.
     """
 
     client: httpx.AsyncClient
     requests: int = 0
     is_retired: bool = False
+    used_at: float = 0.0
 
     async def retire(self) -> None:
         """Close the client, as soon as it has no request in progress."""
@@ -88,17 +93,23 @@ class SharedClients:
                 yield chosen
             finally:
                 chosen.requests -= 1
+                chosen.used_at = asyncio.get_running_loop().time()
                 for one in self._unused(chosen):
                     await one.retire()
 
     def _unused(self, released: SharedClient) -> list[SharedClient]:
         """Return the clients to close after a request.
 
-        While others wait for a place none is closed: the next one would open as many connections again.
+        While others wait for a place, or requests come in waves, none is closed: the next one would open as
+        many connections again.
 
         :param released: the client of the request.
         """
-        unused = [] if self._places.locked() else [one for one in self.clients[1:] if not one.requests]
+        unused = [one for one in self.clients[1:] if not one.requests]
+        if self._places.locked():
+            unused = []
+        elif any(one.requests for one in self.clients):
+            unused = [one for one in unused if released.used_at - one.used_at >= _KEPT_SECONDS]
         if not released.requests and (self._is_closed or released.is_retired) and released not in unused:
             unused.append(released)
         return unused

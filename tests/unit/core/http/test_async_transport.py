@@ -223,6 +223,25 @@ async def test_a_further_client_is_closed_with_its_last_request_but_not_while_ot
     assert made[0].is_closed
 
 
+async def test_a_further_client_is_kept_for_the_next_wave_of_requests() -> None:
+    shared = async_transport.SharedClients(httpx.AsyncClient)
+    places = [shared.client() for _ in range(12)]
+    held = [await place.__aenter__() for place in places]
+    first, further = held[0], held[11]
+    assert held == [first] * 10 + [further] * 2
+    for place in places[10:]:
+        await place.__aexit__(None, None, None)
+    assert not further.client.is_closed
+    further.used_at -= 5
+    await places[0].__aexit__(None, None, None)
+    assert further.client.is_closed
+    assert shared.clients == [first, further]  # It is left out when the next request comes.
+    for place in places[1:10]:
+        await place.__aexit__(None, None, None)
+    assert not first.client.is_closed
+    await shared.aclose()
+
+
 async def test_a_bundle_of_certificates_is_a_file_or_a_folder_and_is_read_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
