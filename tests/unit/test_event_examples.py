@@ -23,7 +23,7 @@ def machines(sandbox: Any) -> list[str]:
     return [name for name in names if name.startswith("Coffee machine")]
 
 
-@pytest.mark.long
+@pytest.mark.nightly
 def test_a_changed_dataset_brings_the_map_up_to_date(
     sandbox: Any, run_dag: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -17,7 +17,7 @@ from airflow_provider.warehouse.operators import CommitManifestOperator
 FILE = Path(__file__).parents[3] / "example_dags" / "example_amigocloud_export_dataset.py"
 
 
-@pytest.mark.long
+@pytest.mark.nightly
 def test_the_example_exports_the_campus_assets(run_dag, monkeypatch, tmp_path):
     monkeypatch.setenv("AIRFLOW_VAR_TWIN_OUTPUT", str(tmp_path))
     dag = runpy.run_path(str(FILE))["dag"]

@@ -31,6 +31,7 @@ NAMES = {"name@en": "Stand", "name@da": "Stand"}
 
 
 @pytest.mark.parametrize("number", range(ROUNDS))
+@pytest.mark.nightly
 def test_after_a_kill_the_next_attempt_brings_display_types_in_step(
     unlimited_service: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path, number: int
 ) -> None:

@@ -31,6 +31,7 @@ MapsIndoorsSyncGeodataOperator(
 
 
 @pytest.mark.parametrize("number", range(ROUNDS))
+@pytest.mark.nightly
 def test_after_a_kill_nothing_of_an_emptied_floor_is_lost(
     unlimited_service: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path, number: int
 ) -> None:

@@ -105,6 +105,7 @@ def attempts(table, tmp_path):
 
 @pytest.mark.long
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_a_task_that_is_killed_leaves_the_old_rows_and_a_retry_gives_the_same_result(table, attempts, source):
     path = source()
     chance = random.Random(SEED)
