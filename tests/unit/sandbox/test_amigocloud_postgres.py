@@ -83,6 +83,16 @@ def test_what_a_killed_sandbox_left_is_removed_by_the_next_one(running_postgres:
     assert made_since(running_postgres, before) == set()
 
 
+def test_a_sandbox_keeps_its_database_when_the_server_restarts_and_another_one_starts(
+    running_postgres: PostgresServer,
+) -> None:
+    with small(sandbox_url(running_postgres)) as first:
+        Database(running_postgres, "airflow").restart()
+        with small(sandbox_url(running_postgres)):
+            first.reset()
+            assert first.amigocloud.store.count(seed.ASSETS) > 0
+
+
 def test_a_start_that_fails_leaves_nothing(running_postgres: PostgresServer) -> None:
     before = made_on(running_postgres)
     with small(sandbox_url(running_postgres)) as running:

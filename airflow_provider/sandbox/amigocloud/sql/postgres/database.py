@@ -6,7 +6,9 @@ only switched to could be left by a statement.
 
 from __future__ import annotations
 
+import os
 import secrets
+import socket
 from contextlib import suppress
 from copy import copy
 from typing import Any
@@ -95,6 +97,7 @@ class Database:
             admin.execute(self._sql(create + _LOCALE))
         except psycopg.Error:  # a server without this library, or before PostgreSQL 15
             admin.execute(self._sql(create))
+        admin.execute(self._sql("COMMENT ON DATABASE {database} IS {process}"))
 
     def _set_up(self) -> None:
         db = self.owner()
@@ -131,6 +134,7 @@ class Database:
         admin.execute(copied._sql("SELECT pg_advisory_lock(hashtextextended({name}, 0))"))
         template = SQL("CREATE DATABASE {} TEMPLATE {}")
         admin.execute(template.format(Identifier(copied.name), Identifier(self.name)))
+        admin.execute(copied._sql("COMMENT ON DATABASE {database} IS {process}"))
         for grant in _DATABASE_GRANTS:
             admin.execute(copied._sql(grant))
         return copied
@@ -188,6 +192,7 @@ class Database:
             database=Identifier(self.name),
             role=Identifier(self.role),
             name=Literal(self.name),
+            process=Literal(f"{socket.gethostname()} {os.getpid()}"),
             password=Literal(self._password),
         )
 
@@ -213,6 +218,8 @@ def _names(admin: Connection, prefix: str) -> list[str]:
 def _remove_abandoned(admin: Connection) -> None:
     """Drop the databases of sandboxes that were killed."""
     for name in _names(admin, PREFIX):
+        if _has_process(admin, name):
+            continue
         locked = admin.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [name]).fetchall()
         if locked != [(True,)]:
             continue
@@ -220,3 +227,19 @@ def _remove_abandoned(admin: Connection) -> None:
             admin.execute(SQL("DROP DATABASE {}").format(Identifier(name)))
             admin.execute(SQL("DROP ROLE IF EXISTS {}").format(Identifier(name)))
         admin.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", [name])
+
+
+def _has_process(admin: Connection, name: str) -> bool:
+    """Return whether a database's sandbox runs on this machine: a restart of the server frees its lock."""
+    sql = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s"
+    ((comment,),) = admin.execute(sql, [name]).fetchall() or [(None,)]
+    host, _, process = (comment or "").rpartition(" ")
+    if host != socket.gethostname() or not process.isdigit():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's process
+        return True
+    return True
