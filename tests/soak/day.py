@@ -179,7 +179,7 @@ class Day:
             f" {min(nights, default=0):.0f} to {max(nights, default=0):.0f} seconds each",
             f"{self.changes.number} changes by people and devices;"
             f" {sum(self.model.events.values())} events for watchers",
-            f"an operator cleared {len(self.chain.cleared)} failed tasks"
+            f"an operator cleared {len(self.chain.cleared)} tasks"
             + "".join(f"\n  - {one}" for one in self.chain.cleared),
         ]
 

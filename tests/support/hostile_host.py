@@ -37,9 +37,12 @@ class HostileHost:
                 return
             with connection, suppress(OSError):
                 connection.settimeout(30)
-                self._receive(connection)
-                self.requests += 1
-                connection.sendall(self.reply)
+                self._serve(connection)
+
+    def _serve(self, connection: socket.socket) -> None:
+        self._receive(connection)
+        self.requests += 1
+        connection.sendall(self.reply)
 
     def _receive(self, connection: socket.socket) -> None:
         """Record a request up to the end of its head."""

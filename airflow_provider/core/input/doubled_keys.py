@@ -11,16 +11,26 @@ import msgspec
 from airflow_provider.core.input.values import UnreadableValueError, shown_value
 
 
+class DoubledKeyError(UnreadableValueError):
+    """An object of JSON with a key twice.
+
+    :param key: the key.
+    """
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"has the key {shown_value(key)} twice")
+        self.key = key
+
+
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return the members of an object of JSON: an ``object_pairs_hook`` of :func:`json.loads`.
 
-    :raises UnreadableValueError: when a key is there twice.
+    :raises DoubledKeyError: when a key is there twice.
     """
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise UnreadableValueError(f"has the key {shown_value(twice)} twice")
+        raise DoubledKeyError(next(name for name in names if names.count(name) > 1))
     return found
 
 
@@ -35,22 +45,12 @@ def doubled_key(text: bytes, value: Any) -> str | None:
         return None  # A flat row, as most are.
     try:
         if written > _decoded_keys(value):
-            json.loads(text, object_pairs_hook=_refuse_doubled)
-    except _DoubledKeyError as error:
-        return str(error)
+            json.loads(text, object_pairs_hook=unique_keys)
+    except DoubledKeyError as error:
+        return error.key
     except (ValueError, RecursionError):
         pass
     return None
-
-
-class _DoubledKeyError(Exception):
-    pass
-
-
-def _refuse_doubled(pairs: list[tuple[str, Any]]) -> None:
-    names = [name for name, _ in pairs]
-    if len({*names}) < len(names):
-        raise _DoubledKeyError(next(name for name in names if names.count(name) > 1))
 
 
 _KEY_END = re.compile(rb'(?<!\\)(?:\\\\)*"\s*:')

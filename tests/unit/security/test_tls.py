@@ -6,7 +6,6 @@ import asyncio
 import json
 import socket
 import ssl
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -20,40 +19,27 @@ from airflow_provider.amigocloud.realtime.socket import EventSocket
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.http.retry import RetryLimits
 from airflow_provider.core.push.broker import Broker, BrokerConnection
+from tests.support.hostile_host import HostileHost
 from tests.unit.core.conftest import EchoHook
 from tests.unit.iotstudio.test_hooks_tls import self_signed
 
 SECRET = "s3cr3t-token"
 
 
-class SecuredHost:
-    """Server on loopback whose certificate, for 127.0.0.1, nobody has signed; records what it decrypts."""
+class SecuredHost(HostileHost):
+    """Server on loopback with a self-signed certificate for 127.0.0.1, which records what it decrypts."""
 
     def __init__(self, folder: Path) -> None:
         self.pem, key = self_signed(folder)
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(self.pem, key)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self.seen = b""
         self.connections = 0
-        threading.Thread(target=self._run, daemon=True).start()
+        super().__init__(b"")
 
-    def close(self) -> None:
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _run(self) -> None:
-        while True:
-            try:
-                plain, _ = self._listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            plain.settimeout(10)
-            with plain, suppress(OSError), self._context.wrap_socket(plain, server_side=True) as secured:
-                self.seen += secured.recv(65536)
+    def _serve(self, connection: socket.socket) -> None:
+        self.connections += 1
+        with self._context.wrap_socket(connection, server_side=True) as secured:
+            self.seen += secured.recv(65536)
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +97,7 @@ def test_a_certificate_of_nobody_or_for_another_name_gets_no_secret(
     before, secured.seen = secured.connections, b""
     with pytest.raises(errors.TransportError):
         connect(host, secured.port, verify)
-    assert secured.connections > before, "nobody has connected: the test proves nothing"
+    assert secured.connections > before, "there was no connection: the test proves nothing"
     assert secured.seen == b""
 
 
