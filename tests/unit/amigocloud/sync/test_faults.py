@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
 
 from airflow_provider.amigocloud.sync import execute
+from airflow_provider.core import polling
 from airflow_provider.errors import (
     AmbiguousWriteError,
     ProviderError,
@@ -19,6 +21,7 @@ from airflow_provider.errors import (
 from airflow_provider.sandbox.amigocloud.auth import Token
 from airflow_provider.sandbox.amigocloud.seed import EDIT_PROJECT_TOKEN
 from tests.support.desks import DESKS, desk
+from tests.support.fake_clock import FakeClock
 from tests.support.task_runner import TaskRunner
 
 pytestmark = pytest.mark.slow  # nothing of it depends on versions
@@ -155,14 +158,21 @@ def test_a_projects_token_is_enough_whether_it_may_read_jobs_or_not(service, syn
 
 
 @pytest.fixture
-def blind(service, connect) -> dict[str, Any]:
-    """Return the arguments of a sync whose token may not read jobs; the dataset refuses a label."""
+def blind(service, connect, monkeypatch) -> dict[str, Any]:
+    """Return the arguments of a sync whose token may not read jobs; the dataset refuses a label.
+
+    Its time goes by between polls only, so that a slow machine does not end the wait.
+    """
+    time = FakeClock()
+    monkeypatch.setattr(polling, "clock", time)
+    monkeypatch.setattr(execute, "clock", time)
+    monkeypatch.setattr(execute, "wait_for", partial(polling.wait_for, sleep=time.sleep))
     service.store.db.execute(
         f"CREATE TRIGGER bad BEFORE UPDATE ON dataset_{DESKS} WHEN new.label = 'bad'"
         " BEGIN SELECT RAISE(ABORT, 'bad label'); END"
     )
     conn_id = connect(password=EDIT_PROJECT_TOKEN)
-    return {"amigocloud_conn_id": conn_id, "timeout": 0.4, "poll_interval": 0.02}
+    return {"amigocloud_conn_id": conn_id, "timeout": 40.0, "poll_interval": 2.0}
 
 
 BAD = [{"code": "D-1", "label": "bad"}, {"code": "D-2", "label": "good"}, {"code": "D-3", "label": "good"}]
