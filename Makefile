@@ -64,7 +64,7 @@ test:
 	@echo "All checks passed"
 
 ifdef IN_ORDER
-system: | lint
+system: | $(COMPILED) lint
 browser: | system
 contract: | browser
 floor: | contract
