@@ -19,6 +19,7 @@ from airflow_provider.sandbox import Sandbox
 from dev.browser import open_browser
 from dev.local_airflow import ROOT, LocalAirflow
 from dev.processes import Started, free_ports
+from tests.support.approvals import known_pauses
 from tests.support.web_page import WebPage, open_page
 from tests.system.one_dag_auth import GUEST, VISIBLE
 from tests.system.scenarios import CompletedRun, Scenario
@@ -149,6 +150,7 @@ class TwinPage(Scenario):
             pages = [("plan", VISIBLE, "plan"), ("report", VISIBLE, "export"), ("plan", HIDDEN, "plan")]
             statuses = [server.page_status(GUEST, *page) for page in pages]
             wcag = find_violations(browser, server)
+            wait_for(lambda: known_pauses(airflow, VISIBLE, "approve") > 0, seconds=120)
             form = answer(browser, server)
         wait_for(lambda: self.state(airflow, VISIBLE, "approve") == "success", seconds=120)
         self.sandbox.leanix.runs[0].stuck_in = None
