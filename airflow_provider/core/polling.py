@@ -101,7 +101,7 @@ def wait_for(
     log: Logger,
     sleep: Callable[[float], None] = time.sleep,
 ) -> T:
-    """Poll on a worker until there is a result.
+    """Poll on a worker until there is a result; the last poll begins at the deadline or after it.
 
     :param poll: function that returns the result, or None when there is none yet.
     :param deadline: seconds since the epoch.
@@ -112,11 +112,12 @@ def wait_for(
     """
     tolerance = Tolerance(log)
     for pause in intervals(poll_interval):
+        # The machine may stand still during a poll: what it has found then says nothing about the deadline.
+        is_last = clock() >= deadline
         with tolerance:
             if (result := poll()) is not None:
                 return result
-        left = deadline - clock()
-        if left <= 0:
+        if is_last:
             break
-        sleep(min(pause, left))
+        sleep(max(0.0, min(pause, deadline - clock())))
     raise TimeoutError

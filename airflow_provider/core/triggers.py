@@ -77,6 +77,8 @@ class PollTrigger(BaseTrigger):
             await import_aside(*self.late_modules)
         tolerance = Tolerance(self.log)
         for pause in intervals(self.poll_interval):
+            # The machine may stand still during a poll: the last one begins at the deadline or after it.
+            is_last = polling.clock() >= self.deadline
             try:
                 async with asyncio.timeout(max(1.0, self.deadline - polling.clock())) as limit:
                     with tolerance:
@@ -84,11 +86,11 @@ class PollTrigger(BaseTrigger):
                             return {"status": "done", **payload}
             except Exception as error:
                 # A poll may also raise a ``TimeoutError`` of its own, long before the deadline.
-                return {"status": "timeout"} if limit.expired() else error_event(error)
-            left = self.deadline - polling.clock()
-            if left <= 0:
+                if not limit.expired():
+                    return error_event(error)
+            if is_last:
                 break
-            await asyncio.sleep(min(pause, left))
+            await asyncio.sleep(max(0.0, min(pause, self.deadline - polling.clock())))
         return {"status": "timeout"}
 
 

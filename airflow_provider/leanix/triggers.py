@@ -76,6 +76,9 @@ class LeanIXRunTrigger(PollTrigger):
 
     async def _is_complete(self) -> bool:
         """Return whether the run's results are there, or have not come in time."""
+        is_late = (
+            polling.clock() >= self._results_deadline
+        )  # before the request, during which a machine may stand still
         try:
             ready = await results_are_ready(self.leanix_conn_id, self.run_id)
         except TRANSIENT_ERRORS as error:
@@ -83,7 +86,7 @@ class LeanIXRunTrigger(PollTrigger):
             ready = False
         except ApiError:
             ready = True  # the task's own request for the results reports the error
-        return ready or polling.clock() >= self._results_deadline
+        return ready or is_late
 
     async def _outcome(self) -> dict[str, Any]:
         return {"run_id": self.run_id, **await super()._outcome()}

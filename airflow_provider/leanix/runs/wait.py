@@ -146,15 +146,17 @@ def download_results(
     """
     deadline = clock() + seconds
     for pause in intervals(_MAX_RESULTS_INTERVAL):
+        is_last = clock() >= deadline  # before the request: the machine may stand still during it
         manifest = hook.download_results(
             run_id, output_path, output_format=output_format, ldif_path=ldif_path, report=report
         )
         if manifest is not None:
             return manifest
-        if (left := deadline - clock()) <= 0:
+        if is_last:
             break
-        hook.log.info("Run %s has no results yet; next request in %.1f s", run_id, min(pause, left))
-        sleep(min(pause, left))
+        pause = max(0.0, min(pause, deadline - clock()))  # noqa: PLW2901
+        hook.log.info("Run %s has no results yet; next request in %.1f s", run_id, pause)
+        sleep(pause)
     if required:
         reason = f"it has no results after {seconds:.0f} s, and nothing was written to {output_path[:200]}"
         raise RunFailedError(run_id, FINISHED, f"{reason}; 'allow_no_results' accepts that")

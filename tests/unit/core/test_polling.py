@@ -40,6 +40,18 @@ def test_a_worker_waits_like_a_trigger(clock: FakeClock) -> None:
         wait_for(lambda: None, deadline=clock.now + 20, poll_interval=5, log=LOG, sleep=clock.sleep)
 
 
+def test_a_worker_that_stood_still_during_a_poll_polls_once_more(clock: FakeClock) -> None:
+    polls = []
+
+    def poll() -> int | None:
+        polls.append(clock.now)
+        clock.now += 3600
+        return 7 if len(polls) == 2 else None
+
+    assert wait_for(poll, deadline=clock.now + 20, poll_interval=5, log=LOG, sleep=clock.sleep) == 7
+    assert polls == [1000.0, 4600.0]
+
+
 def test_a_worker_tolerates_and_logs_some_failures_in_a_row(
     clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:

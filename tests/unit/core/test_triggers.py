@@ -107,6 +107,21 @@ def test_a_poll_without_an_answer_ends_at_the_deadline() -> None:
     assert fire(Hanging([], deadline=polling.clock() - 5)) == {"status": "timeout"}
 
 
+@pytest.mark.parametrize("hangs", [False, True])
+def test_a_trigger_that_stood_still_during_a_poll_polls_once_more(clock: FakeClock, *, hangs: bool) -> None:
+    class StandingStill(Countdown):
+        async def poll(self) -> dict[str, Any] | None:
+            clock.now += 3600
+            if hangs and len(self.script) > 1:
+                self.script.pop(0)
+                await asyncio.Event().wait()
+            return await super().poll()
+
+    # The one that hangs has a second, the least time of a poll.
+    late = StandingStill([None, {"run_id": "r"}], deadline=clock.now + 0.5)
+    assert fire(late) == {"status": "done", "run_id": "r"}
+
+
 class Items(NewItemsTrigger):
     """Watch a list that is given.
 
