@@ -59,7 +59,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose the tests, and their order."""
+    """Choose the tests, and their order; look for no garbage before they are collected."""
+    gc.disable()
     config.pluginmanager.register(LongFirst())
     if config.getoption("--short"):
         config.pluginmanager.register(Selection("short", short_form))
@@ -74,6 +75,7 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
