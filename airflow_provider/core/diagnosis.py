@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from airflow_provider.core.redaction import without_login
 from airflow_provider.core.urls import is_loopback
 from airflow_provider.errors import (
     ApiError,
@@ -160,7 +161,7 @@ def proxy_of(url: str) -> str:
 
     proxy = select_proxy(url, get_environ_proxies(url, no_proxy=None)) or ""
     try:
-        return urlsplit(proxy if "://" in proxy else f"//{proxy}").netloc.rpartition("@")[2]
+        return urlsplit(f"//{without_login(proxy.partition('://')[2] or proxy, has_ports=False)}").netloc
     except ValueError:
         return "of the environment"
 

@@ -143,12 +143,30 @@ class Redactor:
 
 def without_query(url: str) -> str:
     """Return a URL without user, query and fragment: the part that may be logged and stored."""
+    scheme, separator, rest = url.partition("://")
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(f"{scheme}://{without_login(rest)}" if separator else url)
     except ValueError:
         return "(no URL)"
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}" if parts.scheme else parts.path
+
+
+def without_login(rest: str, *, has_ports: bool = True) -> str:
+    """Return what follows the scheme of a URL without user and password, also one with a "/" as it is.
+
+    :param rest: host and path.
+    :param has_ports: whether digits after the host can be a port.
+    """
+    host, slash, path = rest.partition("/")
+    if "@" in host:
+        return f"{host.rpartition('@')[2]}{slash}{path}"
+    password = host.partition(":")[2]
+    if not password or host.startswith("[") or (has_ports and password.isdecimal()):
+        return rest
+    path, mark, query = path.partition("?")
+    # Where such a password ends nothing says: at the last "@", before which no path is shown.
+    return path.rpartition("@")[2] + mark + query if "@" in path else rest
 
 
 def shown_path(path: str) -> str:
@@ -158,13 +176,13 @@ def shown_path(path: str) -> str:
     """
     scheme, separator, rest = path.partition("://")
     if separator:
-        host, slash, rest = rest.partition("/")
+        user, at, _ = rest.partition("/")[0].rpartition("@")
         # A name alone is the id of a connection; with a colon it is a user and a password.
-        user, at, name = host.rpartition("@")
-        host = name if ":" in user else f"{user}{at}{name}"
+        if not at or ":" in user:
+            rest = without_login(rest, has_ports=False)
         query = rest.find("?")
         rest = rest[:query] if query >= 0 and "=" in rest[query:] else rest
-        path = f"{scheme}://{host}{slash}{rest}"
+        path = f"{scheme}://{rest}"
     text = redact(path)
     # A name may have line breaks, which would look like further lines of the log.
     text = text if text.isprintable() else ascii(text)[1:-1]

@@ -191,6 +191,11 @@ def test_texts_in_the_form_of_a_credential_are_redacted(text: str, redacted: str
         ("/a/b?c=1", "/a/b"),
         ("//u:p@x.com/a", "/a"),
         ("http://[x", "(no URL)"),
+        ("https://u:gehe/im@x.com:8/a?b=1", "https://x.com:8/a"),
+        ("https://u:gehe/i@m@x.com/a", "https://x.com/a"),
+        ("https://x.com:8443/a@b/c", "https://x.com:8443/a@b/c"),
+        ("https://[::1]:8443/a@b/c", "https://[::1]:8443/a@b/c"),
+        ("https://x.com:/a@b", "https://x.com:/a@b"),
     ],
 )
 def test_a_url_is_logged_without_user_query_and_fragment(url: str, shown: str) -> None:
@@ -206,6 +211,10 @@ def test_a_url_is_logged_without_user_query_and_fragment(url: str, shown: str) -
         ("s3://key:pass@bucket/a.csv", "s3://bucket/a.csv"),
         ("s3://bucket/a.csv?X-Amz-Signature=1", "s3://bucket/a.csv"),
         ("s3://bucket", "s3://bucket"),
+        ("s3://key:pa/ss@bucket/a.csv", "s3://bucket/a.csv"),
+        ("s3://key:12/ss@bucket/a.csv?b=1", "s3://bucket/a.csv"),
+        ("s3://bucket/a@b.csv", "s3://bucket/a@b.csv"),
+        ("s3://conn@bucket/a@b:c.csv", "s3://conn@bucket/a@b:c.csv"),
         ("/data/a\nb.csv", "/data/a\\nb.csv"),
         ("/" + "x" * 199, "/" + "x" * 199),
         ("/" + "x" * 100 + "y" * 100, "/" + "x" * 59 + "…" + "x" * 39 + "y" * 100),

@@ -57,6 +57,18 @@ def test_a_proxy_that_cannot_be_used_is_named_without_its_password(
     assert PASSWORD not in everything(caught.value)
 
 
+@pytest.mark.parametrize("start", ["x", "4"])
+def test_a_password_of_a_proxy_with_a_slash_as_it_is_is_in_no_error(
+    start: str, send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library takes what is before the slash for the host; nothing after it is the host's name."""
+    monkeypatch.setenv("HTTPS_PROXY", f"http://me:{start}/{PASSWORD}@127.0.0.1:9")
+    hook = connected(EchoHook, monkeypatch, extra={"mode": "header"})
+    with pytest.raises(errors.ProviderError, match="proxy") as caught:
+        send(hook, Call("GET", "x"))
+    assert PASSWORD not in everything(caught.value)
+
+
 def test_a_proxy_that_does_not_listen_is_named_without_its_password(
     variable: str, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
