@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 from airflow_provider.amigocloud.sync.fields import Schema
 from airflow_provider.amigocloud.sync.rows import flat_feature
 from airflow_provider.amigocloud.upload.cells import CellReader, csv_header, csv_line
+from airflow_provider.core.files.atomic import SpoolFile
 from airflow_provider.core.files.many_files import open_files
 from airflow_provider.core.files.reader import ending_of, open_source
 from airflow_provider.core.files.row_source import RowOptions, is_query, read_source, subject_of
@@ -101,7 +102,7 @@ def write_csv(
     :raises InputError: with all problems of all rows.
     """
     subject = subject_of(source, "source")
-    with tempfile.TemporaryFile() as spool, tempfile.TemporaryFile() as file:
+    with SpoolFile() as spool, SpoolFile() as file:
         cells, count = _read_cells(source, subject, options, read_schema, spool)
         with _LocalDisk():
             _write(cells.columns, spool, file)

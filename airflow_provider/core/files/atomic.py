@@ -5,13 +5,15 @@ from __future__ import annotations
 import fcntl
 import glob
 import hashlib
+import io
 import logging
 import os
 import tempfile
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 from airflow_provider.core.files.storage import is_local, object_path
 from airflow_provider.core.state.pauses import TaskPauses
@@ -24,6 +26,51 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _OPEN_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
+
+
+@contextmanager
+def named_errors(place: object) -> Iterator[None]:
+    """Add a place to errors of the local disk: those of an open file name none.
+
+    :param place: path of the file, or of its folder.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or error.errno is None:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(place)) from None
+
+
+class NamedFile(io.FileIO):
+    """A file without a buffer, whose errors name a place.
+
+    :param file: its path, or its descriptor.
+    :param mode: as of :func:`open`.
+    :param place: the place.
+    """
+
+    def __init__(self, file: str | int, mode: str, place: object) -> None:
+        super().__init__(file, mode)
+        self._place = place
+
+    def write(self, data: Any) -> int:
+        """Write bytes; returns their number, which may be smaller than that of the data."""
+        with named_errors(self._place):
+            return super().write(data)
+
+
+class SpoolFile(io.BufferedRandom):
+    """A file without a name on the local disk, gone when it is closed; its errors name the folder."""
+
+    def __init__(self) -> None:
+        with tempfile.TemporaryFile(buffering=0) as file:
+            super().__init__(NamedFile(os.dup(file.fileno()), "r+b", tempfile.gettempdir()))
+
+    def close(self) -> None:
+        """Close the file; its last bytes, which nobody reads, may not fit on a full disk."""
+        with suppress(OSError):
+            super().close()
 
 
 class AtomicFile:
@@ -88,13 +135,15 @@ class AtomicFile:
         try:
             if kind is None:
                 self._file.flush()
-                os.fsync(self._file.fileno())
+                with named_errors(self._temporary):
+                    os.fsync(self._file.fileno())
                 # A task that was paused may have a successor, whose file is complete already.
                 TaskPauses.here().rest(_log)
                 self._set_final_name(self._temporary, self._target)
         finally:
             self._temporary.unlink(missing_ok=True)
-            self._file.close()
+            with suppress(OSError):  # After a failure its last bytes may not fit on a full disk.
+                self._file.close()
             self._file = None
 
     def _set_final_name(self, temporary: Path, target: ObjectStoragePath) -> None:
@@ -121,7 +170,8 @@ def _open_temporary(folder: Path, name: str, mode: int) -> tuple[Path, IO[bytes]
     _remove_leftovers(folder, glob.escape(name))
     while True:
         temporary = folder / f".{name}.{uuid.uuid4().hex[:12]}.part"
-        file = os.fdopen(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "wb")
+        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
+        file = io.BufferedWriter(NamedFile(descriptor, "wb", temporary))
         with suppress(OSError):  # On a file system without locks, leftovers are not removed.
             fcntl.flock(file, fcntl.LOCK_SH)
         if os.fstat(file.fileno()).st_nlink:

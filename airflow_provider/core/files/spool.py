@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import IO, Any, Self
 
-from airflow_provider.core.files.atomic import AtomicFile
+from airflow_provider.core.files.atomic import AtomicFile, SpoolFile
 from airflow_provider.core.files.formats import import_pyarrow
 
 BATCH = 4096
@@ -28,7 +27,7 @@ class Spool:
         self.rows = 0
 
     def __enter__(self) -> Self:
-        self._file = tempfile.TemporaryFile()
+        self._file = SpoolFile()
         return self
 
     def __exit__(self, *exc: object) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any, Self
 
 import msgspec
 
+from airflow_provider.core.files.atomic import SpoolFile
 from airflow_provider.core.files.parquet import json_text
 from airflow_provider.leanix.tables.flatten import Column, Shape, cell
 
@@ -45,7 +45,7 @@ class ItemSpool:
         self.unknown: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
-        self._file = tempfile.TemporaryFile()
+        self._file = SpoolFile()
         return self
 
     def __exit__(self, *exc: object) -> None:

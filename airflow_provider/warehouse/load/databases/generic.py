@@ -64,7 +64,10 @@ class Generic(Database):
             return InputError("a constraint of the table refuses a row: see its keys and NOT NULL", "source")
         if "DataError" in names:
             return InputError("a value does not fit its column's type", "source")
-        return ProviderError(f"the database failed: {type(error).__module__}.{type(error).__name__}")
+        # SQLite's own names of errors, such as SQLITE_FULL, hold no values.
+        cause = getattr(error, "sqlite_errorname", None)
+        said = f" ({cause})" if cause else ""
+        return ProviderError(f"the database failed: {type(error).__module__}.{type(error).__name__}{said}")
 
     def columns_of(self, table: TableName) -> list[TargetColumn] | None:
         """Return the table's columns, by a query that has no rows; None when it fails."""

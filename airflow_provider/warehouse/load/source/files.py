@@ -7,9 +7,11 @@ import os
 import shutil
 import tempfile
 from contextlib import ExitStack
+from io import BufferedWriter
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from airflow_provider.core.files.atomic import NamedFile
 from airflow_provider.core.files.listing import SourceFile
 from airflow_provider.core.files.storage import LOCAL, object_path
 from airflow_provider.errors import InputError
@@ -69,7 +71,9 @@ class LocalFiles:
         with ExitStack() as stack:
             opened = stack.enter_context(open_source(file.path, "source"))
             place = Path(path.path) if is_local else self._new_path()
-            out = None if is_local else stack.enter_context(place.open("wb"))
+            out = (
+                None if is_local else stack.enter_context(BufferedWriter(NamedFile(str(place), "wb", place)))
+            )
             digest, size = _copy(opened, out)
         compressed = file.path.lower().endswith(".gz")
         return LocalFile(file.name, str(place), file.format, compressed, size, digest, file)

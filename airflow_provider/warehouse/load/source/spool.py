@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import struct
-import tempfile
 from collections.abc import Iterator, Mapping
 from typing import IO, Self
 
 import msgspec
+
+from airflow_provider.core.files.atomic import SpoolFile
 
 BATCH = 8192
 """Rows of a batch."""
@@ -27,7 +28,7 @@ class ColumnSpool:
         self.rows = 0
 
     def __enter__(self) -> Self:
-        self._file = tempfile.TemporaryFile()
+        self._file = SpoolFile()
         return self
 
     def __exit__(self, *exc: object) -> None:

@@ -2,14 +2,20 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import resource
+import signal
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from airflow_provider.core.files import atomic
 from airflow_provider.core.files.atomic import AtomicFile, remove_leftovers
+from airflow_provider.core.files.spool import Spool
 from airflow_provider.errors import InputError
+from airflow_provider.warehouse.load.source.spool import ColumnSpool
 
 
 def test_a_file_gets_its_name_only_when_it_is_complete(tmp_path: Path) -> None:
@@ -127,3 +133,38 @@ def test_a_file_has_the_modes_that_the_process_gives_new_files(tmp_path: Path) -
     finally:
         os.umask(before)
     assert (tmp_path / "a.csv").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """Leave room for 100 bytes in a file: a limit of their size stands for a disk without space."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+@pytest.mark.parametrize("size", [101, 100_000], ids=["when it ends", "while it is written"])
+def test_a_full_disk_is_named_by_its_file(tmp_path: Path, full_disk: None, size: int) -> None:
+    """The error was a bare `[Errno 28] No space left on device`, of no file."""
+    with pytest.raises(OSError, match=r"out\.bin\..*\.part"), AtomicFile(str(tmp_path / "out.bin")) as out:
+        out.write(b"x" * size)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_does_not_hide_the_first_error(tmp_path: Path, full_disk: None) -> None:
+    with pytest.raises(InputError), AtomicFile(str(tmp_path / "out.bin")) as out:
+        out.write(b"x" * 200)
+        raise InputError("row 3: no", "rows")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("spool", [Spool, ColumnSpool])
+def test_a_full_disk_is_named_by_the_folder_of_a_spool(spool: type, full_disk: None) -> None:
+    with pytest.raises(OSError, match=re.escape(tempfile.gettempdir())), spool() as rows:
+        rows.add([{"a": "x" * 100_000}] if spool is Spool else {"a": "x" * 100_000})
+        list(rows.batches()) if spool is Spool else rows.flush()
