@@ -28,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     conn_id = parser.parse_args(arguments).conn_id
     from airflow_provider.connection_hooks import (
         UnknownConnectionError,
+        escape_output,
         find_connection,
         hook_class,
         logging_from,
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     from airflow_provider.errors import one_line
 
+    escape_output()
     read_metadata_database()
     try:
         with logging_from(logging.ERROR):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -47,6 +49,13 @@ def logging_from(level: int) -> Iterator[None]:
         yield
     finally:
         log.setLevel(before)
+
+
+def escape_output() -> None:
+    """Show characters as escapes where the encoding of the output lacks them."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def find_connection(conn_id: str) -> Connection:

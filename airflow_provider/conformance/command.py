@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow_provider.connection_hooks import logging_from, read_metadata_database
+from airflow_provider.connection_hooks import escape_output, logging_from, read_metadata_database
 
 if TYPE_CHECKING:
     from airflow_provider.conformance.check import Level
@@ -58,6 +58,7 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
     """
     parser = _parser()
     options = parser.parse_args(arguments)
+    escape_output()
     if options.table:
         from airflow_provider.conformance.catalogue import table
 

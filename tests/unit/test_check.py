@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import logging
 import os
@@ -158,6 +159,17 @@ def test_a_missing_argument_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -
         main([])
     assert ended.value.code == 1
     assert "CONN_ID" in capsys.readouterr().err
+
+
+def test_letters_that_the_output_lacks_are_shown_as_escapes(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The solution's name has an ``ø``, by which the command ended in ``UnicodeEncodeError``."""
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", out)
+    assert main(["mapsindoors_default"]) == 0
+    out.seek(0)
+    assert r"\xf8" in out.read()
 
 
 def test_the_command_runs_without_a_task(sandbox: Sandbox, tmp_path: Path) -> None:
