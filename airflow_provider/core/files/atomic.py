@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
-from airflow_provider.core.files.storage import is_local, object_path
+from airflow_provider.core.files.storage import is_local, object_path, storage_errors
 from airflow_provider.core.state.pauses import TaskPauses
 from airflow_provider.errors import InputError
 
@@ -150,7 +150,8 @@ class AtomicFile:
         if is_local(self.uri):
             temporary.replace(target.path)
         else:
-            target.fs.put_file(str(temporary), target.path)
+            with storage_errors(self.uri, "written"):
+                target.fs.put_file(str(temporary), target.path)
 
 
 def remove_leftovers(output_path: str, names: str) -> None:

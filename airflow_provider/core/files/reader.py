@@ -14,7 +14,7 @@ from typing import IO, Any, NamedTuple
 import msgspec
 
 from airflow_provider.core.files.csv_reader import JoinedFile, detect_encoding, read_csv
-from airflow_provider.core.files.storage import storage_path
+from airflow_provider.core.files.storage import LOCAL, StoredFile, storage_errors, storage_path
 from airflow_provider.core.input.conditions import refuse_data_frame, refuse_rendered_list
 from airflow_provider.core.input.crs import named_crs_problem
 from airflow_provider.core.input.doubled_keys import doubled_key
@@ -203,11 +203,15 @@ def open_source(path: str, subject: str = "source", *, folder_hint: str = "") ->
     if not path.strip():
         raise InputError("the path is empty", subject)
     try:
-        file = storage_path(path, subject).open("rb")
+        target = storage_path(path, subject)
+        with storage_errors(path, "read"):
+            file = target.open("rb")
     except FileNotFoundError:
         raise InputError(f"there is no file '{shown_path(path)}'", subject) from None
     except IsADirectoryError:
         raise InputError(f"'{shown_path(path)}' is a folder{folder_hint}", subject) from None
+    if target.protocol not in LOCAL:
+        file = io.BufferedReader(StoredFile(file, path), _BUFFER)
     with file:
         yield file
 
@@ -330,6 +334,8 @@ def _parquet(file: IO[bytes], subject: str, options: _Options) -> Iterator[tuple
         )
         yield from enumerate(map(_without_nulls, rows), start=1)
     except (pa.ArrowException, OSError) as error:
+        if getattr(error, "errno", None) is not None:  # It is the storage's, not pyarrow's about the content.
+            raise
         raise InputError(f"cannot be read as Parquet: {error}", subject) from None
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.redaction import redact, shown_path
-from airflow_provider.errors import InputError
+from airflow_provider.errors import InputError, ProviderError
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -20,6 +23,12 @@ LOCAL = ("", "file", "local")
 _WITH_BUCKETS = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "adl", "wasb", "oss")
 """Protocols whose first part of a path is a bucket or container, which is never created by writing."""
 
+
+_PASSING_NUMBERS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.EBUSY, errno.EAGAIN)
+"""Numbers of errors that pass; libraries of storages use EBUSY for 503."""
+
+_PASSING_CLASSES = {"TimeoutError", "ConnectionError", "HTTPClientError", "ClientConnectionError"}
+"""Names of classes of errors that pass, of Python and of the libraries of storages."""
 
 _UNKNOWN = ("No filesystem registered", "Unsupported filesystem")
 """Beginnings of the errors about an unknown protocol, of Airflow and of universal_pathlib."""
@@ -70,15 +79,86 @@ def storage_path(path: str, subject: str, purpose: str = "opened") -> Any:
     return found
 
 
+@contextmanager
+def storage_errors(path: str, purpose: str) -> Iterator[None]:
+    """Name the path in errors of object storage, whose libraries repeat no more than the service's words.
+
+    What says that there is no such file or folder stays as it is.
+
+    :param path: a path, or any URL that ``ObjectStoragePath`` takes.
+    :param purpose: what cannot be done with it, for the error.
+    :raises OSError: naming the path and the reason.
+    """
+    try:
+        yield
+    except (ProviderError, FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        raise
+    except Exception as error:  # Storage libraries raise errors of any class.
+        if is_local(path):
+            raise
+        # The library's own error has the code, such as SlowDown.
+        cause = error.__cause__ or error.__context__ or error
+        reason = redact(f"{type(cause).__name__}: {cause}").removesuffix(": ")
+        raise OSError(errno.EIO, f"cannot be {purpose}: {reason:.500}", shown_path(path)) from None
+
+
+class StoredFile(io.RawIOBase):
+    """A file of object storage that is open for reading, whose errors name it.
+
+    :param file: the file, as the storage's library opens it.
+    :param path: its path, for errors.
+    """
+
+    def __init__(self, file: Any, path: str) -> None:
+        self._file = file
+        self._path = path
+
+    def readable(self) -> bool:
+        """Return that the file can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return that any position can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read bytes into a buffer; returns their number."""
+        with storage_errors(self._path, "read"):
+            data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def readall(self) -> bytes:
+        """Read all bytes that are left."""
+        with storage_errors(self._path, "read"):
+            return bytes(self._file.read())
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Set the position; returns it."""
+        return int(self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        """Return the position."""
+        return int(self._file.tell())
+
+    def close(self) -> None:
+        """Close the file."""
+        if not self.closed:
+            self._file.close()
+        super().close()
+
+
 def ensure_writable(output_path: str, argument: str = "output_path") -> None:
     """Check that a file can be written, without leaving anything behind but its local folder.
 
     On local disk a temporary file is created in the folder and removed. On object storage the connection is
-    opened and the bucket looked up, because whether a key may be written shows only when it is.
+    opened and the bucket looked up, because whether a key may be written shows only when it is. A storage
+    that is full, down or busy is no invalid argument: the task is retried.
 
     :param output_path: a local path, or any URL that ``ObjectStoragePath`` takes.
     :param argument: the operator's argument, for the error.
     :raises InputError: naming the path and the reason.
+    :raises OSError: the same, when a later attempt may succeed.
     """
     given: object = output_path
     if not isinstance(given, str) or not given.strip() or given.endswith("/"):
@@ -94,7 +174,32 @@ def ensure_writable(output_path: str, argument: str = "output_path") -> None:
         raise
     except Exception as error:  # Storage libraries raise errors of any class.
         reason = redact(f"{type(error).__name__}: {error}")
+        if conn_id := _missing_connection(output_path):
+            reason = f"there is no connection '{conn_id}'; without it: {reason}"
+        elif _may_pass(error):
+            raise OSError(errno.EIO, f"cannot be written: {reason:.500}", shown_path(output_path)) from None
         raise InputError(f"'{shown_path(output_path)}' cannot be written: {reason:.500}", argument) from None
+
+
+def _may_pass(error: Exception) -> bool:
+    """Return whether an error of a storage or a disk may be gone at the next attempt."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return not names.isdisjoint(_PASSING_CLASSES) or getattr(error, "errno", None) in _PASSING_NUMBERS
+
+
+def _missing_connection(path: str) -> str | None:
+    """Return the id of the connection that a path names, when there is none; storages do without it then."""
+    from airflow.sdk import BaseHook
+
+    from airflow_provider.core.compat import connection_not_found
+
+    conn_id: str | None = getattr(object_path(path), "conn_id", None)
+    try:
+        if conn_id:
+            BaseHook.get_connection(conn_id)
+    except connection_not_found():
+        return conn_id
+    return None
 
 
 def _check_folder(path: Path) -> None:
@@ -112,5 +217,9 @@ def _check_bucket(target: Any) -> None:
     if target.protocol not in _WITH_BUCKETS:
         return
     bucket = str(target.path).lstrip("/").partition("/")[0]
-    if not filesystem.exists(bucket):
-        raise FileNotFoundError(f"there is no bucket '{bucket}', or it may not be read")
+    if filesystem.exists(bucket):
+        return
+    try:
+        filesystem.info(bucket)  # It was not found for any reason, also because the storage is down.
+    except (FileNotFoundError, PermissionError):
+        raise FileNotFoundError(f"there is no bucket '{bucket}', or it may not be read") from None

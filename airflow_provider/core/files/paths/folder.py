@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from airflow_provider.core.files.storage import LOCAL, storage_path
+from airflow_provider.core.files.storage import LOCAL, storage_errors, storage_path
 
 _FLAT = ("s3", "s3a", "gs", "gcs", "abfs", "abfss")
 """Protocols of storage without real folders, where all files below a prefix are listed at once."""
@@ -59,7 +59,8 @@ class Folder:
             return
         place = f"{self._root}/{below}".rstrip("/")
         try:
-            listed = self.storage.ls(place, detail=True)
+            with storage_errors(self.text + below, "listed"):
+                listed = self.storage.ls(place, detail=True)
         except (FileNotFoundError, NotADirectoryError):
             return
         for info in listed:
@@ -111,7 +112,8 @@ class Folder:
     def _flat_files(self, below: str) -> Iterator[Found]:
         place = f"{self._root}/{below}".rstrip("/")
         try:
-            listed = self.storage.find(place, detail=True)
+            with storage_errors(self.text + below, "listed"):
+                listed = self.storage.find(place, detail=True)
         except FileNotFoundError:  # There is no such bucket.
             return
         for name, info in listed.items():

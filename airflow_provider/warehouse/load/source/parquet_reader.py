@@ -70,7 +70,9 @@ class ParquetReader:
             raise _unreadable(file, error) from None
 
 
-def _unreadable(file: LocalFile, error: Exception) -> InputError:
+def _unreadable(file: LocalFile, error: Exception) -> Exception:
+    if getattr(error, "errno", None) is not None:  # It is the disk's, not pyarrow's about the content.
+        return error
     return InputError(f"cannot be read as Parquet: {error!s:.200}", f"source '{file.name}'")
 
 

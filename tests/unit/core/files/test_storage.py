@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import io
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+from unittest.mock import Mock
 
 import pytest
+from airflow.sdk.io import attach
+from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider.core.files import storage
 from airflow_provider.core.files.atomic import AtomicFile
 from airflow_provider.core.files.listing import find_files
 from airflow_provider.core.files.paths import folder
-from airflow_provider.core.files.reader import open_source
+from airflow_provider.core.files.reader import open_source, read_rows
 from airflow_provider.core.files.storage import ensure_writable, is_local, object_path
 from airflow_provider.errors import InputError
 
@@ -74,7 +79,7 @@ def test_the_bucket_must_be_there(s3: Any) -> None:
 
 
 def test_a_connection_that_is_not_there_is_named(s3: Any) -> None:
-    with pytest.raises(InputError, match="cannot be written"):
+    with pytest.raises(InputError, match="cannot be written: there is no connection 'no_such_connection'"):
         ensure_writable("s3://no_such_connection@twin/x.jsonl")
 
 
@@ -113,3 +118,92 @@ def test_the_storages_with_buckets_and_without_folders_are_these() -> None:
     assert set(storage._WITH_BUCKETS) == buckets | {"adl", "wasb", "oss"}
     assert set(folder._FLAT) == buckets
     assert set(storage.LOCAL) == {"", "file", "local"}
+
+
+class _Refusing(MemoryFileSystem):  # type: ignore[misc]
+    """A storage that refuses each request, in the words of S3 and its library."""
+
+    def put_file(self, *_: Any, **__: Any) -> None:
+        _refuse()
+
+    def find(self, *_: Any, **__: Any) -> Any:
+        _refuse()
+
+    def ls(self, *_: Any, **__: Any) -> Any:
+        _refuse()
+
+    def open(self, *_: Any, **__: Any) -> Any:
+        return _RefusingFile(b"PAR1" * 8)
+
+
+class _Down(MemoryFileSystem):  # type: ignore[misc]
+    """A storage that is down: it says that there is no bucket, as that of S3 does then."""
+
+    cachable = False
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__()
+        self.cause = cause
+
+    def exists(self, *_: Any, **__: Any) -> bool:
+        return False
+
+    def info(self, *_: Any, **__: Any) -> Any:
+        raise self.cause
+
+
+class _RefusingFile(io.BytesIO):
+    def read(self, *_: Any) -> bytes:
+        _refuse()
+
+
+def _refuse() -> NoReturn:
+    raise PermissionError("Access Denied") from ValueError("(SlowDown) when calling PutObject")
+
+
+@pytest.fixture
+def refusing() -> str:
+    """Return a folder of a storage that refuses each request."""
+    attach("s3", "refusing", fs=_Refusing())
+    return "s3://refusing@twin/night/"
+
+
+def test_a_storage_that_refuses_a_file_is_named_with_the_file(refusing: str) -> None:
+    """The error was a bare `PermissionError: Access Denied`."""
+    said = r"cannot be written: ValueError: \(SlowDown\) when .*: 's3://refusing@twin/night/out.csv'"
+    with pytest.raises(OSError, match=said), AtomicFile(f"{refusing}out.csv") as file:
+        file.write(b"x")
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [OSError(errno.EBUSY, "Please reduce your request rate."), TimeoutError(), ConnectionResetError()],
+)
+def test_a_storage_that_is_down_is_no_invalid_argument(
+    cause: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was an `InputError`, which the service's retry policy never retries: "there is no bucket"."""
+    name = f"down_{type(cause).__name__}".lower()
+    monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", '{"conn_type": "aws"}')
+    attach("s3", name, fs=_Down(cause))
+    with pytest.raises(OSError, match=f"cannot be written: {type(cause).__name__}.*s3://{name}@twin/x"):
+        ensure_writable(f"s3://{name}@twin/x.jsonl")
+
+
+def test_a_full_disk_is_no_invalid_argument(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder is full for a moment only, as long as another task has its temporary files there."""
+    full = OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(storage, "_check_folder", Mock(side_effect=full))
+    with pytest.raises(OSError, match="cannot be written: OSError"):
+        ensure_writable(str(tmp_path / "x.jsonl"))
+
+
+@pytest.mark.parametrize("name", ["rows.json", "rows.jsonl.gz", "rows.csv", "rows.parquet"])
+def test_a_storage_that_refuses_a_read_is_named_with_the_file(refusing: str, name: str) -> None:
+    with pytest.raises(OSError, match=rf"cannot be read: .*SlowDown.*: 's3://refusing@twin/night/{name}'"):
+        list(read_rows(refusing + name))
+
+
+def test_a_storage_that_refuses_a_listing_is_named_with_the_folder(refusing: str) -> None:
+    with pytest.raises(OSError, match=r"cannot be listed: .*SlowDown.*: 's3://refusing@twin/night/"):
+        find_files(f"{refusing}part-*.csv", "source")
