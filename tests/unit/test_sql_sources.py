@@ -509,6 +509,24 @@ def test_a_failed_connection_can_be_retried(
     assert not sandbox.counters.requests
 
 
+@pytest.mark.parametrize("setting", ["datestyle=German", "datestyle=SQL,DMY", "client_encoding=SQL_ASCII"])
+def test_settings_of_a_role_change_no_row(
+    sandbox: Sandbox, database: Database, driver: str, monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
+    """psycopg 3 reads moments in ISO's style only, and texts of no encoding as bytes."""
+    extra = json.dumps({"options": f"-c {setting}"})
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", database.airflow_connection(extra=extra))
+    room = rooms_of(sandbox, 1)[0]
+    day = "1.2.2027" if "date" in setting else "2027-02-01"  # The order of the query's own texts stays.
+    times = f"'2026-04-03 01:02Z'::timestamptz AS activefrom, '{day}'::date AS activeto"
+    sql = f"""SELECT '{room["id"]}' AS id, 'Køkken €' AS "name@en", {times}"""
+    run(MapsIndoorsUpdateGeodataOperator, sql)
+    properties = sandbox.mapsindoors.campus.geodata[room["id"]]
+    assert properties["properties"]["name@en"] == "Køkken €"
+    assert properties["baseTypeProperties"]["activefrom"] == "2026-04-03T01:02:00Z"
+    assert properties["baseTypeProperties"]["activeto"] == "2027-02-01T00:00:00Z"
+
+
 def test_a_statement_timeout_can_be_retried(
     sandbox: Sandbox, database: Database, driver: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,6 +33,9 @@ _STATEMENTS = "has more than one statement; give one query"
 _READ_ONLY = "25006"
 """SQLSTATE of a statement that writes, in a transaction that only reads."""
 
+_NO_ENCODING = "SQL_ASCII"
+"""Encoding of PostgreSQL that means bytes of any encoding."""
+
 _NO_ROWS = "returns no rows; give a query that reads, such as SELECT"
 
 Row = Sequence[Any]
@@ -101,12 +104,29 @@ def _has_another_result(cursor: Any) -> bool:
         return getattr(error, "sqlstate", None) == _READ_ONLY
 
 
+def read_texts(connection: Any) -> None:
+    """Have PostgreSQL send texts as UTF-8 where it would send bytes of no known encoding.
+
+    :param connection: one of psycopg 2 or 3 that has no transaction.
+    """
+    if type(connection).__module__.partition(".")[0] == "psycopg":
+        if connection.info.parameter_status("client_encoding") == _NO_ENCODING:
+            connection.execute("SET client_encoding = 'UTF8'")
+            connection.commit()
+    elif connection.get_parameter_status("client_encoding") == _NO_ENCODING:
+        connection.set_client_encoding("UTF8")
+
+
 def _open_psycopg(connection: Any, query: Query) -> Result:
     from psycopg.rows import tuple_row
 
     connection.rollback()
+    read_texts(connection)
     connection.autocommit = False
     connection.read_only = True
+    if not (connection.info.parameter_status("DateStyle") or "ISO").startswith("ISO"):
+        # The driver reads no other style. The order of day and month stays as it is, for texts of the query.
+        connection.execute("SET LOCAL DateStyle = 'ISO'")
     cursor = connection.cursor(row_factory=tuple_row)
     tolerate_dates_of_psycopg(cursor)
     read_arrays_with_psycopg(cursor)
@@ -156,6 +176,7 @@ def _open_psycopg2(connection: Any, query: Query) -> Result:
     if not is_one_statement(query.sql):
         raise InputError(_STATEMENTS, SUBJECT)
     connection.rollback()
+    read_texts(connection)
     connection.set_session(readonly=True, autocommit=False)
     if first_word(query.sql) not in _DECLARABLE:
         return _execute(connection.cursor(cursor_factory=cursor_type), query)

@@ -9,6 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.files.prefetch import prefetch
+from airflow_provider.core.sql.streaming import read_texts
 from airflow_provider.errors import InputError
 from airflow_provider.warehouse.load.columns.names import Quotes, TableName
 from airflow_provider.warehouse.load.columns.rows import UNKNOWN_SRID, SourceColumn
@@ -124,6 +125,7 @@ class Postgres(Database):
     def begin(self) -> None:
         """Begin the transaction, with the settings that texts are read by."""
         self._is_psycopg3 = type(self.connection).__module__.partition(".")[0] == "psycopg"
+        read_texts(self.connection)
         self.connection.autocommit = False
         for setting in (*_SETTINGS, FIND_POSTGIS):
             self.run(setting)

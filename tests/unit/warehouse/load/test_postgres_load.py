@@ -88,3 +88,11 @@ def test_an_append_with_other_content_is_refused_with_advice(table, load, tmp_pa
     with pytest.raises(InputError, match=r"has appended other content \(3 rows.*mode='merge'"):
         load(write(tmp_path / "b.jsonl", [{"id": 7, "name": "x", "n": 1}]), mode="append")
     assert len(rows_of(table)) == 3
+
+
+def test_a_role_without_an_encoding_changes_no_text(table, load, tmp_path, driver, monkeypatch):
+    """psycopg read bytes of PostgreSQL's catalogues: the table was "no table but a view"."""
+    extra = json.dumps({"options": "-c client_encoding=SQL_ASCII"})
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", table.airflow_connection(extra=extra))
+    load(write(tmp_path / "a.jsonl", [{"id": 1, "name": "ü€"}]))
+    assert rows_of(table, "name") == [("ü€",)]
