@@ -17,7 +17,7 @@ from airflow_provider.core.http.reply import Reply, read_nothing
 from airflow_provider.core.input.conditions import raise_problems, text_condition
 from airflow_provider.core.input.values import is_missing
 from airflow_provider.core.redaction import loggable
-from airflow_provider.errors import RequestRejectedError, ServerError
+from airflow_provider.errors import InputError, RequestRejectedError, ServerError
 
 HEADER_ARGUMENTS: Mapping[str, str] = {
     "connectorType": "connector_type",
@@ -354,7 +354,13 @@ def run_id_problems(run_id: Any) -> list[str]:
     """
     if run_id is None or is_missing(run_id):
         return [f"run_id is {'missing' if run_id is None else 'empty'}"]
-    return text_condition(run_id, "run_id")
+    if problems := text_condition(run_id, "run_id"):
+        return problems
+    try:
+        segment(run_id)
+    except InputError as error:
+        return [f"run_id: {problem}" for problem in error.problems]
+    return []
 
 
 def id_of_run(row: Mapping[str, Any]) -> str:

@@ -258,6 +258,15 @@ def test_execution_timeout_bounds_a_deferred_sensor(leanix: Any) -> None:
     assert leanix.live_runs
 
 
+def test_a_run_that_a_template_has_lost_is_named_by_its_argument(leanix: Any, sandbox: Any) -> None:
+    """The error was of no argument: `'None' cannot be a name or an id in a request`."""
+    wait = LeanIXRunSensor(task_id="w", run_id="None", timeout="soon")
+    with pytest.raises(InputError, match="run_id: 'None' cannot be") as caught:
+        TaskRunner().run(wait)
+    assert len(caught.value.problems) == 2
+    assert sandbox.counters.total() == 0
+
+
 def test_a_missing_run_is_told_with_all_other_problems(leanix: Any, sandbox: Any) -> None:
     fetch = LeanIXFetchResultsOperator(task_id="f", run_id="", output_path="a.csv", allow_no_results="x")
     wait = LeanIXRunSensor(task_id="w", run_id=" ", timeout="soon")
