@@ -399,7 +399,7 @@ def _log_retry(state: RetryCallState, count: _AttemptCount, limits: RetryLimits,
     log.warning(
         "%s (attempt %d of %d%s; next attempt in %.1f s)",
         without_stop(cut(str(_outcome(state).error), 1000)),
-        max(1, math.ceil(count.used(state))),
+        math.ceil(count.used(state)),
         limits.attempts,
         f", {count.refusals} refused by a limit per second" if count.is_brief else "",
         state.upcoming_sleep,

@@ -73,9 +73,11 @@ def test_sizes_of_requests_and_replies() -> None:
     assert (reply._PAGE_START, reply._MAX_MESSAGE, reply._MAX_TITLE) == (1024, 500, 100)
     assert {"br", "zstd"} == reply._DENSE_CODINGS
     assert (async_transport.MAX_REQUESTS, async_transport._CONNECTIONS) == (100, 10)
+    assert (async_transport._KEPT_SECONDS, async_transport._CHUNKS_AT_ONCE) == (5, 50)
     assert (session._POOL, session._KNOWN_URLS, sync_transport._CHUNK) == (32, 256, MIB // 4)
     assert (redaction.REDACTED, redaction._MIN_LENGTH, redaction._MAX_PATH) == ("***", 4, 200)
-    assert redaction._MAX_TOKENS == 32
+    assert (redaction._MAX_TOKENS, redaction._MAX_LOGGABLE) == (32, 1000)
+    assert redaction._redactor._tokens.maxlen == 64
 
 
 def test_sizes_and_names_of_files() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,12 +11,16 @@ from airflow_provider.core.http.reply import (
     BodyReader,
     NoResponse,
     Reply,
+    coding_problem,
+    flat,
+    has_plain_title,
     no_proxy_response,
     non_finite_values,
     page_title,
     read_error,
     read_json,
     read_reply,
+    service_time,
     truncate,
 )
 
@@ -239,3 +244,86 @@ def test_the_words_of_a_proxy_are_cut() -> None:
     assert no_proxy_response("x" * 300).reason == f"no connection to the proxy ({'x' * 199}…)"
     refused = no_proxy_response("503 " + "x" * 300).reason
     assert refused == f"the proxy refuses the connection (503 {'x' * 95}…)"
+
+
+@pytest.mark.parametrize(
+    ("date", "moment"),
+    [
+        ({"Date": "Thu, 01 Jan 1970 00:16:40 GMT"}, datetime(1970, 1, 1, 0, 16, 40, tzinfo=UTC)),
+        ({"Date": "Thu, 01 Jan 1970 00:16:40 -0000"}, datetime(1970, 1, 1, 0, 16, 40, tzinfo=UTC)),
+        ({"Date": "Thu, 01 Jan 1970 02:16:40 +0200"}, datetime(1970, 1, 1, 0, 16, 40, tzinfo=UTC)),
+        ({"Date": "today"}, None),
+        ({"Date": f"Mon, 01 Jan {'9' * 30} 00:00:00 GMT"}, None),
+        ({}, None),
+    ],
+)
+def test_the_service_s_time_is_that_of_its_header(date: dict[str, str], moment: datetime | None) -> None:
+    found = service_time(Reply(200, date, b""))
+    assert found == moment
+    assert found is None or found.tzinfo
+
+
+@pytest.mark.parametrize(
+    ("coding", "problem"),
+    [
+        ("", ""),
+        ("gzip", ""),
+        (" BR ", "its reply is compressed as br, unasked"),
+        ("Zstd", "its reply is compressed as zstd, unasked"),
+        ("gzip,gzip", "its reply is compressed more than once"),
+    ],
+)
+def test_compressions_that_could_fill_the_memory_are_named(coding: str, problem: str) -> None:
+    assert coding_problem({"content-encoding": coding} if coding else {}) == problem
+
+
+def test_a_body_may_expand_two_hundred_fold_beyond_its_first_megabytes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "FREE_BYTES", 100)
+    monkeypatch.setattr(module, "MAX_EXPANSION", 10)
+    free = BodyReader((200,), 200, {})
+    assert [free.add(b"x" * 99, 1), free.add(b"x", 1), free.add(b"x", 1)] == [True, True, False]
+    assert free.result() == NoResponse(True, "its reply expands more than 10-fold", True)
+    dense = BodyReader((200,), 200, {})
+    assert [dense.add(b"x" * 200, 20), dense.add(b"x", 20)] == [True, False]
+    unknown = BodyReader((200,), 200, {})
+    assert unknown.add(b"x" * 500, 0)
+    assert isinstance(unknown.result(), Reply)
+    # Of an error reply the beginning will do.
+    error = BodyReader((200,), 500, {})
+    assert [error.add(b"x" * 200, 1)] == [False]
+    assert error.result() == Reply(500, {}, b"x" * 200)
+
+
+def test_the_texts_of_a_value_are_one_sentence_with_the_names_of_their_fields() -> None:
+    assert flat({"a": ["b.", ("c", None)], "d": {"e": 1}}) == "a: b, c; d: e: 1"
+    assert (flat(None), flat(0), flat("")) == ("", "0", "")
+
+
+@pytest.mark.parametrize(
+    ("title", "plain"),
+    [
+        ("", True),
+        ("502 Bad Gateway: (try later!)", True),
+        ("x" * 20, True),
+        ("x" * 21, False),
+        ("a  b", True),
+        ('a "b"', False),
+    ],
+)
+def test_a_plain_title_has_words_of_at_most_twenty_characters(title: str, plain: bool) -> None:
+    assert has_plain_title(f"<html><title>{title}</title>") is plain
+
+
+def test_the_title_of_a_page_with_markup_before_it_is_found() -> None:
+    assert read_error(Reply(500, {}, b"  <p>a</p> <b>c</b>")) == ("", "a c")
+    assert read_error(Reply(500, {}, b"down <title>Busy</title>")) == ("", "an HTML page: Busy")
+    assert read_error(Reply(500, {}, b"a <b>c</b>")) == ("", "a <b>c</b>")
+
+
+def test_the_body_of_a_reply_may_come_in_any_number_of_chunks() -> None:
+    for parts in ([], [b"a"], [b"a", b"b"], [b"", b"a", b"", b"b", b"c"]):
+        body = BodyReader((200,), 200, {})
+        assert all(body.add(part, 0) for part in parts)
+        assert body.result() == Reply(200, {}, b"".join(parts))

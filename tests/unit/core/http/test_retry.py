@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import logging
 from email.utils import formatdate
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import tenacity
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider import errors
 from airflow_provider.core.http.call import Call
+from airflow_provider.core.http.rate_limit import Budget
 from airflow_provider.core.http.reply import NoResponse, Reply, read_error, read_nothing
 from airflow_provider.core.http.retry import (
     Outcome,
@@ -470,3 +472,100 @@ def test_the_largest_jitter_is_a_tenth_of_the_delay_and_a_second_at_most(
     transient = Outcome(OutcomeKind.TRANSIENT)
     found = [backoff_seconds(attempt, transient, RetryLimits(base=1, cap=8)) for attempt in range(1, 6)]
     assert found == [1, 2, 4, 8, 8]
+
+
+def test_the_limits_of_retries_unless_a_hook_has_others() -> None:
+    assert RetryLimits() == RetryLimits(6, 0.5, 60.0, 180.0, 0.0, None)
+
+
+def test_the_error_of_a_missing_response_has_its_parts() -> None:
+    lost = NoResponse(sent=True, reason="reset", cause="tls")
+    error = cast("errors.TransportError", classify(READ, lost, read_error, "GET x").error)
+    assert str(error) == "GET x got no response: reset"
+    assert (error.cause, error.reason, error.request) == ("tls", "reset", "GET x")
+    doubtful = cast("errors.AmbiguousWriteError", classify(WRITE, lost, read_error, "POST x").error)
+    assert doubtful.reason == "reset"
+
+
+@pytest.mark.parametrize("status", [300, 400, 401, 429, 500, 503])
+def test_an_error_of_the_service_has_its_parts(status: int) -> None:
+    page = b"<html><title>Down</title></html>"
+    for body, is_page, message in ((b'{"detail": "no"}', False, "no"), (page, True, "an HTML page: Down")):
+        error = outcome_of(READ, status, body, location="/y?z").error
+        assert isinstance(error, errors.ApiError)
+        assert (error.status, error.code, error.request) == (status, "", "GET x")
+        assert (error.body, error.is_page) == (message, is_page)
+        assert error.location == ("/y" if status == 300 else "")
+        assert ("a redirect" in error.message) == (status == 300)
+
+
+def test_the_error_of_an_unreadable_reply_has_its_parts() -> None:
+    broken = outcome_of(READ, 200, b"{").error
+    page = outcome_of(READ, 200, PAGE).error
+    for error, is_page in ((broken, False), (page, True)):
+        assert isinstance(error, errors.ServerError)
+        assert (error.status, error.code, error.request, error.is_page) == (200, "", "GET x", is_page)
+    assert "the reply cannot be read: ValueError: NOT JSON: " in broken.message
+    doubtful = outcome_of(WRITE, 200, b"{").error
+    assert doubtful.reason.startswith("the reply cannot be read: ValueError: NOT JSON: ")
+
+
+@pytest.mark.parametrize(("code", "message"), [("own", ""), ("", "words")])
+def test_a_reader_s_own_error_keeps_the_half_that_it_has(code: str, message: str) -> None:
+    own = errors.RequestRejectedError(200, code, message)
+
+    def read(_: Reply) -> None:
+        raise own
+
+    assert outcome_of(READ.with_reader(read), 200, b'{"detail": "because"}').error is own
+
+
+def test_a_reader_s_bare_error_gets_request_and_body() -> None:
+    def read(_: Reply) -> None:
+        raise errors.RequestRejectedError(200)
+
+    error = outcome_of(READ.with_reader(read), 201, b'{"detail": "because"}').error
+    assert (error.status, error.request, error.body) == (201, "GET x", "because")
+
+
+def test_a_refusal_without_delay_is_brief_where_a_limit_per_second_is_known() -> None:
+    for budget, pauses in ((None, 1), (Budget(None), 1), (Budget(10), 19)):
+        loop = Slept(*[failing(None, OutcomeKind.RATE_LIMITED)] * 30)
+        with pytest.raises(errors.ServerError):
+            loop.run(RetryLimits(attempts=2, total=1e9), budget=budget)
+        assert len(loop.pauses) == pauses
+
+
+def ended(seconds: float | None, attempts: int, error: Exception | None = None) -> Any:
+    """Return the state of tenacity's loop after some attempts."""
+    outcome = failing() if error is None else Outcome(OutcomeKind.TRANSIENT, error=cast("Any", error))
+    return SimpleNamespace(
+        attempt_number=attempts,
+        seconds_since_start=seconds,
+        upcoming_sleep=4.0,
+        outcome=SimpleNamespace(exception=lambda: RetryNeeded(outcome)),
+    )
+
+
+def test_the_loop_ends_with_the_seconds_since_its_start() -> None:
+    options = tenacity_options(RetryLimits(attempts=9, total=10), None, logging.getLogger("retry"))
+    stops = [options["stop"](ended(seconds, 2)) for seconds in (None, 0.0, 6.0, 6.1)]
+    assert stops == [False, False, False, True]
+    for seconds, note in ((None, "in 0 s"), (7.4, "in 7 s")):
+        with pytest.raises(errors.ServerError) as caught:
+            options["retry_error_callback"](ended(seconds, 2))
+        assert caught.value.__notes__ == [f"failed in 2 attempts, {note}"]
+
+
+def test_a_pause_may_last_until_the_deadline_exactly() -> None:
+    for left, stops in ((4.0, False), (3.9, True)):
+        options = tenacity_options(RetryLimits(), None, logging.getLogger("retry"), lambda left=left: left)
+        assert options["stop"](ended(1.0, 1)) is stops
+
+
+def test_the_words_of_an_error_are_cut_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    options = tenacity_options(RetryLimits(), None, logging.getLogger("retry"))
+    for length, shown in ((1000, "x" * 1000), (1001, "x" * 999 + "…")):
+        caplog.clear()
+        options["before_sleep"](ended(1.0, 1, ValueError("x" * length)))
+        assert caplog.messages == [f"{shown} (attempt 1 of 6; next attempt in 4.0 s)"]
