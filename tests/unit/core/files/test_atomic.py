@@ -8,6 +8,7 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from airflow_provider.core.files.atomic import AtomicFile, remove_leftovers
 from airflow_provider.core.files.spool import Spool
 from airflow_provider.errors import InputError
 from airflow_provider.warehouse.load.source.spool import ColumnSpool
+from tests.support.fake_clock import set_in_module
 
 
 def test_a_file_gets_its_name_only_when_it_is_complete(tmp_path: Path) -> None:
@@ -168,3 +170,85 @@ def test_a_full_disk_is_named_by_the_folder_of_a_spool(spool: type, full_disk: N
     with pytest.raises(OSError, match=re.escape(tempfile.gettempdir())), spool() as rows:
         rows.add([{"a": "x" * 100_000}] if spool is Spool else {"a": "x" * 100_000})
         list(rows.batches()) if spool is Spool else rows.flush()
+
+
+def test_a_complete_file_is_on_disk_before_it_gets_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[list[tuple[str, int]]] = []
+
+    def fsync(descriptor: int) -> None:
+        synced.append([(path.name[:6], path.stat().st_size) for path in tmp_path.iterdir()])
+
+    set_in_module(monkeypatch, atomic, "os", fsync=fsync)
+    with AtomicFile(str(tmp_path / "x.csv")) as file:
+        file.write(b"abc")
+        assert [path.name[:7] + path.name[-5:] for path in tmp_path.iterdir()] == [".x.csv..part"]
+    assert synced == [[(".x.csv", 3)]]
+
+
+def test_a_temporary_file_that_another_process_took_for_a_leftover_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked: list[Any] = []
+
+    def flock(file: Any, _: int) -> None:
+        locked.append(file)
+        if len(locked) == 1:
+            (leftover,) = tmp_path.iterdir()
+            leftover.unlink()
+
+    set_in_module(monkeypatch, atomic, "fcntl", flock=flock)
+    with AtomicFile(str(tmp_path / "x.csv")) as file:
+        file.write(b"abc")
+    assert [file.closed for file in locked] == [True, True]
+    assert (tmp_path / "x.csv").read_bytes() == b"abc"
+
+
+def test_a_file_system_without_locks_keeps_leftovers_and_takes_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(file: Any, _: int) -> None:
+        raise OSError("no locks")
+
+    (tmp_path / ".x.csv.0123456789ab.part").write_bytes(b"half")
+    set_in_module(monkeypatch, atomic, "fcntl", flock=flock)
+    with AtomicFile(str(tmp_path / "x.csv")) as file:
+        file.write(b"abc")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".x.csv.0123456789ab.part", "x.csv"]
+
+
+def test_a_temporary_file_that_is_gone_hides_no_error(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="^first$"), AtomicFile(str(tmp_path / "x.csv")) as file:
+        (part,) = tmp_path.iterdir()
+        part.unlink()
+        raise RuntimeError("first")
+    assert file.closed
+
+
+def test_a_failed_rename_leaves_no_temporary_file_and_closes_it(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").mkdir()
+    with pytest.raises(IsADirectoryError), AtomicFile(str(tmp_path / "x.csv")) as file:
+        opened = file._file
+        file.write(b"abc")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.csv"]
+    assert file.closed
+    assert opened
+    assert opened.closed
+
+
+def test_names_with_the_characters_of_wildcards_have_leftovers_of_their_own(tmp_path: Path) -> None:
+    for name in (".a[1].csv.0123456789ab.part", ".a1.csv.0123456789ab.part"):
+        (tmp_path / name).write_bytes(b"half")
+    with AtomicFile(str(tmp_path / "a[1].csv")):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".a1.csv.0123456789ab.part", "a[1].csv"]
+
+
+def test_leftovers_of_uploads_are_in_the_folder_of_temporary_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / ".a.csv.0123456789ab.part").write_bytes(b"half")
+    remove_leftovers("memory://twin/out/", "a.csv")
+    assert list(tmp_path.iterdir()) == []

@@ -122,3 +122,11 @@ def test_name_and_compression_are_chosen_apart(path: str, given: str | None, fou
     assert (chosen.name, chosen.compressed) == found
     with pytest.raises(InputError, match=r"must end in one of .csv \( also with .gz\)$"):
         choose_format("csv", ("csv",), compressible=())
+
+
+def test_the_header_of_a_compressed_file_has_neither_time_nor_name(tmp_path: Path) -> None:
+    with AtomicFile(f"{tmp_path}/a.gz") as file, open_compressed(file, compressed=True) as out:
+        out.write(b"rows")
+    assert (tmp_path / "a.gz").read_bytes()[:8] == b"\x1f\x8b\x08\0\0\0\0\0"
+    with AtomicFile(f"{tmp_path}/a") as file, open_compressed(file, compressed=False) as out:
+        assert out is file

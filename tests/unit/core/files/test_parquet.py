@@ -103,3 +103,31 @@ def test_a_json_value_is_held_as_its_column_does() -> None:
     assert parquet.cell("soon", "moment") == "soon"
     assert parquet.cell(None, "json") is None
     assert parquet.cell(3, "text") == 3
+
+
+def test_a_value_of_a_later_row_group_has_its_row_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, "ROW_GROUP", 2)
+    with pytest.raises(InputError, match="^the rows: row 4: column 'd' is of the type integer"):
+        _write(tmp_path, [{"d": 1}, {"d": 2}, {"d": 3}, {"d": "x"}, {"d": 5}])
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "found"),
+    [
+        ("2026-01-31T12:00:00", "moment", datetime(2026, 1, 31, 12, tzinfo=UTC)),
+        ("2026-01-31T12:00:00+02:00", "moment", datetime(2026, 1, 31, 10, tzinfo=UTC)),
+        ("soon", "moment", "soon"),
+        (5, "moment", 5),
+        (None, "json", None),
+        ({"a": None}, "json", '{"a":null}'),
+        ("x", "json", '"x"'),
+        (5, "number", 5.0),
+        ("5", "number", None),
+        ("5", "text", "5"),
+    ],
+)
+def test_a_cell_holds_a_value_in_the_form_of_its_column(value: Any, kind: str, found: Any) -> None:
+    assert parquet.cell(value, kind) == found
+    assert not isinstance(found, datetime) or parquet.cell(value, kind).tzinfo

@@ -284,3 +284,71 @@ def test_a_compressed_file_may_have_its_free_bytes_and_no_more(
     (tmp_path / "x.json.gz").write_bytes(gzip.compress(b"[1" + b" " * 997 + b"]"))
     with pytest.raises(InputError, match="expands more than 1-fold" if refused else "row 1 is not an object"):
         list(read_rows(str(tmp_path / "x.json.gz")))
+
+
+@pytest.mark.parametrize(
+    ("path", "given", "found"),
+    [
+        ("a.csv", None, (".csv", False)),
+        ("A.CSV.GZ", None, (".csv", True)),
+        ("s3://b/a.jsonl?sig=1", None, (".jsonl", False)),
+        ("s3://b/a.json.gz?sig=1", None, (".json", True)),
+        ("a?b.csv?c", None, (".csv", False)),
+        ("a.txt?b.csv", None, (".csv", False)),
+        ("a.txt", "csv", (".csv", False)),
+        ("a.csv", ".JSONL", (".jsonl", False)),
+        ("a.gz", "ndjson", (".ndjson", True)),
+        ("a.parquet", None, (".parquet", False)),
+    ],
+)
+def test_the_format_of_a_path_is_its_ending_or_what_is_given(
+    path: str, given: str | None, found: tuple[str, bool]
+) -> None:
+    assert reader.format_of(path, "rows", given) == found
+
+
+@pytest.mark.parametrize(
+    ("path", "given", "problem"),
+    [
+        (" ", None, "the path is empty"),
+        ("a.csv", "xlsx", "source_format 'xlsx' is unknown; it is one of jsonl, ndjson, json, geojson, csv,"),
+        ("a.txt", None, "'a.txt' must end in one of .jsonl, .ndjson, .json, .geojson, .csv, .parquet, "),
+        ("a.gz", "parquet", "'a.gz' must end in one of"),
+        ("a.geoparquet.gz", None, "'a.geoparquet.gz' must end in one of"),
+        ("csv", None, "'csv' must end in one of"),
+    ],
+)
+def test_a_format_that_is_not_known_is_refused(path: str, given: str | None, problem: str) -> None:
+    with pytest.raises(InputError) as caught:
+        reader.format_of(path, "rows", given)
+    assert str(caught.value).startswith(f"rows: {problem}")
+
+
+def test_a_compressed_file_may_expand_by_the_bytes_that_were_read_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reader, "FREE_BYTES", 10)
+    monkeypatch.setattr(reader, "_BLOCK", 100)
+    data = gzip.compress(b"x" * 1000)
+    for most, refused in ((1000 // len(data) + 1, False), (1000 // len(data), True)):
+        monkeypatch.setattr(reader, "MAX_EXPANSION", most)
+        file = gzip.GzipFile(fileobj=BytesIO(data))
+        if refused:
+            with pytest.raises(InputError, match=f"^rows: expands more than {most}-fold; unpack it before$"):
+                reader.read_whole(file, "rows")
+        else:
+            assert reader.read_whole(file, "rows") == b"x" * 1000
+    assert reader.read_whole(BytesIO(b"y" * 1000), "rows") == b"y" * 1000
+
+
+def test_a_mark_at_the_beginning_of_a_later_line_is_no_mark(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_bytes(b'\xef\xbb\xbf{"a": 1}\n\xef\xbb\xbf{"a": 2}\n')
+    with pytest.raises(InputError, match=r"x.jsonl': line 2 is not JSON"):
+        list(read_rows(str(tmp_path / "x.jsonl")))
+
+
+def test_a_kept_file_is_closed_with_its_last_row(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text('{"a": 1}\n')
+    with reader.open_source(str(tmp_path / "x.jsonl")) as file:
+        assert file.read() == b'{"a": 1}\n'
+    assert file.closed

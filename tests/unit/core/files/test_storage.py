@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 from pathlib import Path
 from typing import Any, NoReturn
 from unittest.mock import Mock
@@ -19,6 +20,7 @@ from airflow_provider.core.files.paths import folder
 from airflow_provider.core.files.reader import open_source, read_rows
 from airflow_provider.core.files.storage import ensure_writable, is_local, object_path
 from airflow_provider.errors import InputError
+from tests.support.fake_clock import set_in_module
 
 
 @pytest.mark.parametrize(
@@ -207,3 +209,49 @@ def test_a_storage_that_refuses_a_read_is_named_with_the_file(refusing: str, nam
 def test_a_storage_that_refuses_a_listing_is_named_with_the_folder(refusing: str) -> None:
     with pytest.raises(OSError, match=r"cannot be listed: .*SlowDown.*: 's3://refusing@twin/night/"):
         find_files(f"{refusing}part-*.csv", "source")
+
+
+def test_a_path_from_the_root_or_home_and_a_url_stay_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for path in ("/a/../b", "~/a", "s3://a/b", "x://y"):
+        assert storage.absolute(path) == path
+    assert storage.absolute("a/../b") == f"{tmp_path}/b"
+
+
+def test_the_target_s_own_folder_is_tried_with_a_hidden_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    def close(descriptor: int) -> None:
+        seen.extend(path.name for path in (tmp_path / "out").iterdir())
+        os.close(descriptor)
+
+    set_in_module(monkeypatch, storage, "os", close=close)
+    monkeypatch.setattr("tempfile.tempdir", f"{tmp_path}/none")
+    ensure_writable(f"{tmp_path}/out/{'x' * 200}")
+    (probe,) = seen
+    assert probe.startswith(f".{'x' * 100}.")
+    assert probe.endswith(".probe")
+    assert len(probe) < 130
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        ("/tmp/x/", "rows: '/tmp/x/' names no file"),
+        (5, "rows: 5 names no file"),
+        (["x" * 300], f"rows: {repr(['x' * 300])[:200]} names no file"),
+        (
+            "nowhere://b/x",
+            "rows: 'nowhere://b/x' cannot be written: nowhere:// needs an Airflow provider that",
+        ),
+        ("/proc/none/x", "rows: '/proc/none/x' cannot be written: FileNotFoundError: [Errno 2] No such file"),
+    ],
+)
+def test_the_argument_of_a_target_that_cannot_be_written_is_named(path: Any, problem: str) -> None:
+    with pytest.raises(InputError) as caught:
+        ensure_writable(path, "rows")
+    assert str(caught.value).startswith(problem)

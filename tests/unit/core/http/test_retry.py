@@ -137,6 +137,8 @@ def test_any_exception_of_a_reader_means_an_unreadable_reply(error: type[Excepti
         ({"retry-after": "soon"}, None),
         ({"retry-after": "-3"}, None),
         ({"retry-after": "²"}, None),
+        ({"retry-after": "1.2.3"}, None),
+        ({"retry-after": ".5"}, 0.5),
         ({"retry-after": "nan"}, None),
         ({"retry-after": "9" * 500}, 30 * 86400.0),
         ({"retry-after": "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"}, None),
