@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
-from airflow_provider.core.files.storage import is_local, object_path, storage_errors
+from airflow_provider.core.files.storage import beginning, is_local, object_path, storage_errors
 from airflow_provider.core.state.pauses import TaskPauses
 from airflow_provider.errors import InputError
 
@@ -168,6 +168,7 @@ def remove_leftovers(output_path: str, names: str) -> None:
 
 def _open_temporary(folder: Path, name: str, mode: int) -> tuple[Path, IO[bytes]]:
     """Open a temporary file, locked as long as its process lives; returns its path and the file."""
+    name = beginning(name)
     _remove_leftovers(folder, glob.escape(name))
     while True:
         temporary = folder / f".{name}.{uuid.uuid4().hex[:12]}.part"

@@ -187,6 +187,14 @@ def _may_pass(error: Exception) -> bool:
     return not names.isdisjoint(_PASSING_CLASSES) or getattr(error, "errno", None) in _PASSING_NUMBERS
 
 
+def beginning(name: str) -> str:
+    """Return the beginning of a file's name, short enough to have a name made of it: they have 255 bytes.
+
+    :param name: the name.
+    """
+    return name.encode(errors="surrogateescape")[:200].decode(errors="ignore")
+
+
 def _missing_connection(path: str) -> str | None:
     """Return the id of the connection that a path names, when there is none; storages do without it then."""
     from airflow.sdk import BaseHook
@@ -206,7 +214,7 @@ def _check_folder(path: Path) -> None:
     if path.is_dir():
         raise IsADirectoryError("it is a folder")
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, probe = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".probe", dir=path.parent)
+    descriptor, probe = tempfile.mkstemp(prefix=f".{beginning(path.name)}.", suffix=".probe", dir=path.parent)
     os.close(descriptor)
     with suppress(FileNotFoundError):
         Path(probe).unlink()

@@ -15,6 +15,7 @@ import pytest
 from airflow_provider.core.files import atomic
 from airflow_provider.core.files.atomic import AtomicFile, remove_leftovers
 from airflow_provider.core.files.spool import Spool
+from airflow_provider.core.files.storage import ensure_writable
 from airflow_provider.errors import InputError
 from airflow_provider.warehouse.load.source.spool import ColumnSpool
 from tests.support.fake_clock import set_in_module
@@ -135,6 +136,16 @@ def test_a_file_has_the_modes_that_the_process_gives_new_files(tmp_path: Path) -
     finally:
         os.umask(before)
     assert (tmp_path / "a.csv").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("letter", ["n", "å", "名"])
+def test_a_name_may_be_as_long_as_the_disk_takes_it(tmp_path: Path, letter: str) -> None:
+    """Names of temporary files are longer than those of the files."""
+    target = tmp_path / (letter * (255 // len(letter.encode())))
+    ensure_writable(str(target))
+    with AtomicFile(str(target)) as out:
+        out.write(b"x")
+    assert list(tmp_path.iterdir()) == [target]
 
 
 @pytest.fixture
