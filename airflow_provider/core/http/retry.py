@@ -390,7 +390,8 @@ class _AttemptCount:
 
 
 def _outcome(state: RetryCallState) -> Outcome:
-    error = state.outcome.exception() if state.outcome else None
+    assert state.outcome is not None  # noqa: S101 - there was an attempt
+    error = state.outcome.exception()
     assert isinstance(error, RetryNeeded)  # noqa: S101 - the only error that is retried
     return error.outcome
 

@@ -18,6 +18,7 @@ from airflow_provider.core.redaction import (
     amask,
     encodings,
     loggable,
+    mask,
     redact,
     redact_http_logs,
     redact_token,
@@ -303,3 +304,63 @@ def test_an_id_that_is_a_credential_is_refused() -> None:
 def test_an_id_that_would_add_lines_to_a_log_or_hide_some_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="no printable line of at most 1000 characters"):
         loggable(text)
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("s3://key:p@ss@bucket/a.csv", "s3://bucket/a.csv"),
+        ("s3://bucket/?x=abc", "s3://bucket/"),
+        ("s3://bucket/a?x=1?y", "s3://bucket/a"),
+        ("s3://bucket/a=1/b?.csv", "s3://bucket/a=1/b?.csv"),
+        ("memory://a/b://c?d.csv", "memory://a/b://c?d.csv"),
+        ("/data/a:b@c.csv", "/data/a:b@c.csv"),
+    ],
+)
+def test_a_path_loses_its_user_and_its_query_only(path: str, shown: str) -> None:
+    assert shown_path(path) == shown
+
+
+def test_masking_on_a_worker_tells_the_supervisor(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.sdk import log
+
+    told: list[list[str]] = []
+    monkeypatch.setattr(log, "mask_secret", told.append)
+    mask([])
+    mask(["R:s3cret"])
+    assert told == [["R:s3cret"]]
+
+
+async def test_masking_in_an_event_loop_of_an_early_airflow_stays_in_the_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from airflow.sdk import log
+    from airflow.sdk._shared import secrets_masker
+
+    told: list[list[str]] = []
+    monkeypatch.delattr(log, "amask_secret", raising=False)
+    monkeypatch.setattr(secrets_masker, "mask_secret", told.append)
+    await amask([])
+    await amask(["R:s3cret"])
+    assert told == [["R:s3cret"]]
+
+
+def test_an_id_of_a_thousand_characters_is_logged() -> None:
+    assert loggable("x" * 1000) == "x" * 1000
+
+
+def test_a_logged_line_is_kept_and_has_no_values_left(caplog: pytest.LogCaptureFixture) -> None:
+    redact_http_logs()
+    logging.getLogger("httpx").warning("GET %s?token=%s", "/x", "abc")
+    (record,) = caplog.records
+    assert (record.msg, record.args) == ("GET /x?token=***", ())
+
+
+def test_a_secret_is_known_by_its_encodings_after_others_were_added() -> None:
+    redactor = Redactor(max_tokens=1)
+    for token in ("a/b+c", "d/e+f"):
+        redactor.add_token(token)
+    redactor.add("g/h+i")
+    text = "a%2Fb%2Bc d%2Fe%2Bf g%2Fh%2Bi"
+    assert redactor.redact(text) == "a%2Fb%2Bc *** ***"
+    assert set(redactor._encodings) == {"d/e+f", "g/h+i"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,13 @@ from anyio._backends._asyncio import CancelScope
 
 from airflow_provider.core.http import async_transport
 from airflow_provider.core.http.call import Call
+from airflow_provider.core.http.endpoint import Request
+from airflow_provider.core.http.rate_limit import Budget
+from airflow_provider.core.http.reply import Reply
+from airflow_provider.core.limits.plan import Rate
 from airflow_provider.core.limits.semaphore import Permit
 from airflow_provider.errors import ProviderError
+from tests.support.fake_clock import set_in_module
 
 READ = Call[Any]("GET", "open/thing")
 
@@ -293,3 +298,137 @@ async def test_a_client_has_the_context_the_time_limits_and_the_proxies_of_its_h
         assert pool._ssl_context is context
         most = async_transport._CONNECTIONS
         assert (pool._max_connections, pool._max_keepalive_connections) == (most, most)
+
+
+@pytest.mark.parametrize(
+    ("error", "url", "expected"),
+    [
+        (
+            caused(httpx.ConnectError("x"), ConnectionRefusedError(111, "no")),
+            "http://far.invalid/x",
+            (False, "no connection to the proxy (ConnectionRefusedError: [Errno 111] no)", False, "proxy"),
+        ),
+        (
+            httpx.ConnectTimeout("x"),
+            "http://far.invalid/x",
+            (False, "no connection to the proxy (ConnectTimeout)", False, "proxy"),
+        ),
+        (
+            httpx.PoolTimeout("x"),
+            "http://far.invalid/x",
+            (False, "no connection (PoolTimeout)", False, "timeout"),
+        ),
+        (
+            httpx.ConnectError("x"),
+            "https://far.invalid/x",
+            (False, "no connection (ConnectError)", False, "refused"),
+        ),
+        (httpx.ReadError("x"), "http://far.invalid/x", (True, "the connection broke (ReadError)", False, "")),
+    ],
+    ids=repr,
+)
+def test_a_host_that_is_reached_by_a_proxy_has_its_errors_named_by_it(
+    error: Exception, url: str, expected: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    assert tuple(async_transport._no_response(error, url)) == expected
+
+
+def test_the_reason_of_a_tls_error_is_told() -> None:
+    error = ssl.SSLError(1, "[SSL] bad")
+    error.reason = "CERTIFICATE_VERIFY_FAILED"
+    outer = httpx.ConnectError("x")
+    outer.__cause__ = error
+    found = async_transport._no_response(outer)
+    assert found.reason == "TLS: CERTIFICATE_VERIFY_FAILED"
+
+
+async def test_hooks_with_the_same_options_share_a_client_until_the_last_one_ends(
+    echo: Any, connect: Any
+) -> None:
+    hooks = []
+    for extra in ({}, {}, {"timeout": 7}):
+        hooks.append(connect(extra))
+        await hooks[-1].asend(READ)
+    first, other = async_transport._clients_here().values()
+    clients = [one.client for shared in (first, other) for one in shared.clients]
+    assert len(clients) == 2
+    await hooks[0].aclose()
+    assert [client.is_closed for client in clients] == [False, False]
+    await hooks[1].aclose()
+    assert [client.is_closed for client in clients] == [True, False]
+    assert list(async_transport._clients_here().values()) == [other]
+    await hooks[2].aclose()
+    assert [client.is_closed for client in clients] == [True, True]
+    assert async_transport._clients_here() == {}
+
+
+def test_clients_of_loops_that_were_closed_are_forgotten(echo: Any, connect: Any) -> None:
+    loop = asyncio.new_event_loop()
+    hook = connect()
+    loop.run_until_complete(hook.asend(READ))
+    assert loop in async_transport._clients
+    loop.close()
+    asyncio.run(connect().asend(READ))
+    assert loop not in async_transport._clients
+
+
+async def test_requests_are_counted_and_have_the_budget_of_their_call(echo: Any, connect: Any) -> None:
+    hook = connect()
+    endpoint = await hook.aendpoint()
+    endpoint.budget, endpoint.token_budget = Budget(10), Budget(10)
+    await hook.asend(Call("GET", "closed/x"))
+    await hook.asend(Call("GET", "closed/y"))
+    rate = Rate.per_second(10)
+    used = [
+        10 - sum(budget.store.reserve(budget._key, rate, 0).taken for _ in range(10))
+        for budget in (endpoint.budget, endpoint.token_budget)
+    ]
+    assert used == [2, 1]
+    assert hook.requests == 3
+
+
+async def test_a_body_of_many_chunks_lets_other_tasks_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = 0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal turns
+        turns += 1
+
+    async def chunks() -> Any:
+        for _ in range(151):
+            yield b"x"
+
+    set_in_module(monkeypatch, async_transport, "asyncio", sleep=sleep)
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, content=chunks()))
+    async with httpx.AsyncClient(transport=transport) as client:
+        reply = await async_transport._exchange(client, READ, Request("GET", "http://host/x", {}))
+    assert isinstance(reply, Reply)
+    assert (len(reply.body), turns) == (151, 3)
+
+
+@pytest.mark.parametrize("ends", [True, False])
+async def test_an_exchange_that_its_cancellation_does_not_end_is_not_waited_for(
+    ends: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(async_transport, "_LAST_SECONDS", 0.01)
+    go_on, left = asyncio.Event(), list[str]()
+
+    async def exchange() -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        if not ends:
+            await go_on.wait()
+
+    shared = async_transport.SharedClient(httpx.AsyncClient())
+    held = AsyncExitStack()
+    held.callback(left.append, "place")
+    running = asyncio.create_task(exchange())
+    await async_transport._end(running, shared, held)
+    assert (running.done(), shared.is_retired, left) == (ends, True, ["place"])
+    go_on.set()
+    await running
+    await shared.retire()

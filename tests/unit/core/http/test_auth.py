@@ -25,6 +25,7 @@ from airflow_provider.core.tokens.record import IssuedToken
 from airflow_provider.errors import (
     ApiError,
     AuthenticationError,
+    InputError,
     PermissionDeniedError,
     RequestRejectedError,
 )
@@ -382,3 +383,65 @@ def test_the_last_refused_tokens_are_known_and_no_more(monkeypatch: pytest.Monke
     for number in range(5):
         slot.refuse(f"token-{number}")
     assert list(slot._refused) == ["token-2", "token-3", "token-4"]
+
+
+def test_a_token_of_exactly_a_minute_is_not_renewed_for_a_403(now: list[float]) -> None:
+    credential = MintedToken(Call("POST", "token", form={"secret": "s"}), renew_on=(401, 403))
+    credential._slot("r").keep(IssuedToken("t", 0.0, 900.0))
+    now[0] += 60.0
+    assert [credential.can_renew_after(status, "t", "r") for status in (401, 403, 404)] == [
+        True,
+        False,
+        False,
+    ]
+    now[0] += 0.1
+    assert credential.can_renew_after(403, "t", "r")
+    assert credential.can_renew_after(403, "another", "r")
+
+
+def test_a_refused_token_request_keeps_the_parts_of_its_error() -> None:
+    error = RequestRejectedError(400, "c", "m", request="POST /token", body="b", is_page=True)
+    with pytest.raises(AuthenticationError) as caught, _as_authentication_error():
+        raise error
+    assert (caught.value.body, caught.value.is_page) == ("b", True)
+    assert caught.value.__suppress_context__
+
+
+def test_all_that_is_sent_with_a_token_request_tells_it_from_others() -> None:
+    call = Call("POST", "token", params={"a": 1}, form={"client_secret": "s"}, headers={"X-A": "b c"})
+    request = _token_request(call, "realm")
+    assert request.secret == b"realm\0token\0a=1\0client_secret=s\0X-A=b+c"
+    assert request.identity == b"realm\0token\0a=1\0"
+    assert _token_request(Call("POST", "token"), "realm").secret == b"realm\0token\0\0\0"
+
+
+def test_a_token_of_a_named_service_is_apart_from_that_of_its_api(now: list[float]) -> None:
+    call = Call("POST", "token", form={"secret": "s"})
+    assert MintedToken(call)._request("r").secret.startswith(b"r\0\0token")
+    assert MintedToken(call, service="other")._request("r").secret.startswith(b"r\0other\0token")
+
+
+def test_a_token_is_put_into_a_header_unless_it_is_empty() -> None:
+    headers: dict[str, str] = {}
+    query: list[tuple[str, str]] = []
+    Credential().apply("", headers, query)
+    assert (headers, query) == ({}, [])
+    Credential().apply("tok", headers, query)
+    assert (headers, query) == ({"Authorization": "Bearer tok"}, [])
+    QueryToken("v", "key").apply("v", headers, query)
+    assert query == [("key", "v")]
+    for token in ("a\nb", "ü"):
+        with pytest.raises(
+            InputError, match="^the token holds characters that no HTTP header can carry; copy"
+        ):
+            Credential().apply(token, {}, [])
+
+
+def test_a_credential_without_a_token_request_renews_and_holds_nothing() -> None:
+    for credential in (Credential(), QueryToken("v")):
+        assert credential.cached("r") == ""
+        assert credential.can_renew_after(401, "v", "r") is False
+        assert credential.requests_token_with(Call("GET", "x")) is False
+    minted_with = MintedToken(Call("POST", "token"))
+    assert minted_with.requests_token_with(minted_with.call)
+    assert not minted_with.requests_token_with(Call("POST", "token"))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider import errors
+from airflow_provider.core import redaction
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.http.endpoint import Endpoint
 from airflow_provider.core.http.reply import NoResponse, Reply
@@ -166,3 +167,51 @@ def test_a_token_is_renewed_for_an_error_of_the_service_only(endpoint: Endpoint)
     assert endpoint.can_renew_token(call, refused, "tok")
     assert not endpoint.can_renew_token(call, lost, "tok")
     assert not endpoint.can_renew_token(Call("GET", "a", authenticated=False), refused, "tok")
+
+
+def test_values_of_a_link_from_sixteen_characters_on_are_redacted_everywhere(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redaction, "_redactor", redaction.Redactor())
+    endpoint.check_download("https://files.example/a?short=fifteen-chars-1&long=sixteen-chars-12")
+    for redact in (endpoint.redactor.redact, redaction.redact):
+        assert redact("fifteen-chars-1 sixteen-chars-12") == "fifteen-chars-1 ***"
+
+
+def test_a_long_request_is_cut(endpoint: Endpoint) -> None:
+    base = endpoint.bases["api"]
+    shown = f"GET {base}/{'x' * 400}"[:299] + "…"
+    assert endpoint.describe(Call("GET", "x" * 400)) == shown
+    request = endpoint.prepare(Call("GET", "x" * 400, authenticated=False), "")
+    assert endpoint.describe_request(request) == shown
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        (
+            "http://files.example/a?sig=1",
+            "the download from http://files.example/a is refused: the link is not https",
+        ),
+        (
+            "https://user@files.example/a?sig=1",
+            "the download from https://files.example/a is refused: the link is not a plain https URL",
+        ),
+        (
+            "https://far.example/a?sig=1",
+            "the download from https://far.example/a is on a host which connection 'echo_default' does not"
+            " allow; add the host to the extra 'allowed_hosts' if you trust it",
+        ),
+    ],
+)
+def test_a_refused_download_is_named_without_its_signature(
+    endpoint: Endpoint, url: str, problem: str
+) -> None:
+    with pytest.raises(errors.InputError) as caught:
+        endpoint.check_download(url)
+    assert str(caught.value) == problem
+
+
+def test_the_port_of_an_allowed_host_may_be_named_in_any_case(endpoint: Endpoint) -> None:
+    endpoint.check_download("https://OTHER.example:8443/a")
+    endpoint.check_download("https://FILES.example:9/a")

@@ -518,3 +518,45 @@ def test_waits_of_more_than_five_seconds_are_logged(caplog: pytest.LogCaptureFix
     assert [record.getMessage() for record in caplog.records] == [
         "waiting 5.1 s for the request budget in this process"
     ]
+
+
+async def test_a_joined_budget_is_used_from_the_join_on_in_this_process() -> None:
+    for way in ("join", "ajoin"):
+        own, other = shared_budget("", 10, way, "own"), shared_budget("", 10, way, "other")
+        if way == "join":
+            own.join(other)
+        else:
+            await own.ajoin(other)
+        assert own._current_key() == other._key
+        assert not own._must_join(other)
+
+
+def test_the_error_of_a_used_up_budget_says_where_it_is_and_for_how_long() -> None:
+    budget = Budget(10)
+    budget.pause(100.4)
+    with pytest.raises(RateLimitedError) as caught:
+        acquire(budget, float)
+    assert str(caught.value) == (
+        "GET x was not sent: the request budget in this process is used up or paused for the next 100 s"
+    )
+    assert caught.value.retry_after == pytest.approx(100.4)
+
+
+def test_a_budget_is_announced_once_and_one_without_a_rate_never(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "airflow_provider.core.http.rate_limit")
+    for budget in (Budget(2.5), Budget(None)):
+        budget.reserve()
+        budget.reserve()
+    assert caplog.messages == ["request budget: 2.5 requests a second, shared in this process"]
+
+
+def test_budgets_of_other_rates_bursts_and_stores_are_others(tmp_path: Path) -> None:
+    made = {
+        id(shared_budget(store, rate, "host", burst=burst))
+        for store in ("process", str(tmp_path))
+        for rate in (1, None)
+        for burst in (1, 2)
+    }
+    assert len(made) == 8
+    assert shared_budget("process", 1, "host") is shared_budget("process", 1, "host")
+    assert shared_budget("process", 1, "a", "b") is not shared_budget("process", 1, "ab")

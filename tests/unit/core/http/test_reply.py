@@ -173,11 +173,12 @@ def test_a_page_is_known_by_its_first_kilobyte() -> None:
 
 
 def test_values_without_a_number_in_json_are_found_in_their_order() -> None:
-    body = b'{"a": NaN, "b": [1, Infinity, {"c": -Infinity}], "d": "NaN"}'
+    body = b'{"a": NaN, "b": [1, Infinity, {"c": -Infinity}], "d": "NaN", "e": NaN}'
     assert list(non_finite_values(body)) == [
         (("a",), "NaN"),
         (("b", 1), "Infinity"),
         (("b", 2, "c"), "-Infinity"),
+        (("e",), "NaN"),
     ]
     assert list(non_finite_values(b'{"a": NaN')) == []
     assert list(non_finite_values(b"[" * 100_000)) == []

@@ -553,6 +553,8 @@ def test_the_loop_ends_with_the_seconds_since_its_start() -> None:
     options = tenacity_options(RetryLimits(attempts=9, total=10), None, logging.getLogger("retry"))
     stops = [options["stop"](ended(seconds, 2)) for seconds in (None, 0.0, 6.0, 6.1)]
     assert stops == [False, False, False, True]
+    short = tenacity_options(RetryLimits(total=4), None, logging.getLogger("retry"))
+    assert not short["stop"](ended(None, 1))
     for seconds, note in ((None, "in 0 s"), (7.4, "in 7 s")):
         with pytest.raises(errors.ServerError) as caught:
             options["retry_error_callback"](ended(seconds, 2))

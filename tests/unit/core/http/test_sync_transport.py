@@ -15,15 +15,18 @@ from typing import Any, cast
 
 import pytest
 import requests
-from urllib3.exceptions import MaxRetryError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NameResolutionError, NewConnectionError
 
 from airflow_provider import __version__, errors
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http import reply
 from airflow_provider.core.http.call import Call, segment
+from airflow_provider.core.http.rate_limit import Budget
 from airflow_provider.core.http.retry import RetryLimits
 from airflow_provider.core.http.session import Session
 from airflow_provider.core.http.sync_transport import _no_response, _read_body, _root
+from airflow_provider.core.limits.plan import Rate
+from airflow_provider.core.limits.semaphore import Permit
 from airflow_provider.core.state.pauses import TaskPauses
 from airflow_provider.errors import InputError
 from tests.unit.core.conftest import SECRET, EchoHook
@@ -732,3 +735,79 @@ def test_causes_that_lead_in_a_circle_end() -> None:
 def test_a_request_that_cannot_be_made_is_an_error_of_its_input(name: str) -> None:
     with pytest.raises(InputError, match=f"^the request cannot be made: {name}$"):
         _no_response(getattr(requests.exceptions, name)("https://x?token=1"))
+
+
+def test_the_time_limits_of_a_request_are_cut_at_the_deadline(
+    connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_provider.core.http import sync_transport
+
+    monkeypatch.setattr(sync_transport, "clock", lambda: 1000.0)
+    transport = connect({"timeout": 8}).transport
+    connecting, reading = transport.endpoint.settings.timeout
+    assert transport._timeout() == (connecting, reading)
+    for left, longest in ((0.5, 1.0), (1.5, 1.5), (-9.0, 1.0)):
+        with transport.until(1000.0 + left):
+            assert transport._timeout() == (longest, longest)
+
+
+def test_chunks_of_a_stream_have_at_most_the_size_that_is_asked_for(echo, connect) -> None:
+    with connect().stream(READ) as stream:
+        sizes = {len(chunk) for chunk in stream.chunks(7)}
+    assert max(sizes) == 7
+
+
+def test_a_wait_for_a_place_counts_as_a_wait(echo, connect) -> None:
+    hook = connect({"max_concurrency": 1})
+    hook.send(READ)
+    limit, other = hook.transport.endpoint.concurrency, Permit()
+    assert limit._semaphore.try_enter(other)
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        limit._semaphore.leave(other)
+
+    hook.transport._sleep = sleep
+    hook.transport.seconds_waited = 100.0
+    hook.send(READ)
+    assert len(slept) == 1
+    assert hook.transport.seconds_waited > 100.0
+
+
+def test_a_request_without_a_place_or_a_budget_is_named(echo, connect) -> None:
+    hook = connect({"mode": "query"})
+    hook.transport.endpoint.budget = Budget(10)
+    hook.transport.endpoint.budget.pause(200)
+    with pytest.raises(errors.RateLimitedError) as caught:
+        hook.send(READ)
+    assert str(caught.value).startswith(f"GET {echo.url}/echo/open/thing was not sent: ")
+
+
+def test_a_packed_reply_may_not_expand_too_far(send: Send, echo, connect, monkeypatch) -> None:
+    monkeypatch.setattr(reply, "FREE_BYTES", reply.MIB)
+    with pytest.raises(errors.TransportError, match="its reply expands more than 200-fold"):
+        send(connect(), Call("GET", "packed/200"))
+    assert echo.counters.total("packed") == 1
+
+
+def test_a_time_limit_of_a_new_connection_is_a_host_that_is_not_reached() -> None:
+    found = _no_response(caused_by(ConnectTimeoutError("x")))
+    assert tuple(found) == (False, "no connection (ConnectTimeoutError)", False, "refused")
+
+
+def test_a_url_without_a_host_is_named_by_its_request() -> None:
+    with pytest.raises(InputError) as caught:
+        _no_response(requests.exceptions.InvalidURL("x"), "https:///x?token=1")
+    assert "token" not in str(caught.value)
+
+
+def test_a_stream_counts_in_the_budget_and_is_named_when_it_breaks_off(echo, connect) -> None:
+    hook = connect({"mode": "query"})
+    hook.transport.endpoint.budget = budget = Budget(10)
+    echo.faults.add("truncate", path="open/thing")
+    with hook.stream(replace(READ, name="read")) as stream, pytest.raises(errors.TransportError) as caught:
+        list(stream.chunks())
+    assert str(caught.value).startswith(f"GET {echo.url}/echo/open/thing (read) broke off: ")
+    rate = Rate.per_second(10)
+    assert sum(budget.store.reserve(budget._key, rate, 0).taken for _ in range(10)) == 9
