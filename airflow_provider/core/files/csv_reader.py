@@ -182,7 +182,6 @@ def _open(text: IO[str], subject: str, delimiter: str | None, sample: str) -> tu
     said = first[4:] if first.lower().startswith("sep=") and len(first) == 5 else ""
     if said:
         text.readline()
-        sample = sample.partition("\n")[2]
     delimiter = delimiter or said or detect_delimiter(sample.lstrip("\ufeff"), subject)
     if len(delimiter) != 1 or delimiter in _NO_DELIMITERS:
         where = (

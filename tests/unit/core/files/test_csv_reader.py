@@ -79,7 +79,9 @@ def test_a_byte_that_the_given_encoding_does_not_have_is_named(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".json", ".jsonl"])
-@pytest.mark.parametrize(("given", "there"), [("cp1252", "utf-8-sig"), ("utf-16-be", "utf-16")])
+@pytest.mark.parametrize(
+    ("given", "there"), [("cp1252", "utf-8-sig"), ("utf-16-be", "utf-16"), ("utf-8", "utf-16")]
+)
 def test_an_encoding_that_the_mark_contradicts_is_refused(
     tmp_path: Path, suffix: str, given: str, there: str
 ) -> None:
@@ -377,3 +379,87 @@ def test_options_that_a_template_made_texts_are_read() -> None:
 def test_the_text_of_a_list_or_tuple_is_told_from_a_path(text: str) -> None:
     with pytest.raises(InputError, match="is the text of a list"):
         list(read_source(text, "source"))
+
+
+class Slow(BytesIO):
+    """A file that gives a few bytes at once, as one in object storage may."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read(5)
+
+
+def table(data: bytes, delimiter: str | None = None, **options: Any) -> list[tuple[int, dict[str, str]]]:
+    return list(csv_reader.read_csv(Slow(data), "rows", delimiter, **options))
+
+
+def test_a_file_that_comes_in_small_pieces_is_read() -> None:
+    expected = [(1, {"id": "1", "name": "Müller"}), (2, {"id": "2", "name": "Å"})]
+    for codec in ("utf-8", "utf-8-sig", "utf-16"):
+        assert table("id;name\n1;Müller\n2;Å\n".encode(codec)) == expected
+
+
+def test_the_beginning_of_a_file_ends_with_the_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_reader, "_SAMPLE_BYTES", 12)
+    file = Slow(b"0123456789abcdefghij")
+    assert csv_reader._peek(file) == b"0123456789abcde"
+    assert csv_reader._peek(file) == b"fghij"
+    assert csv_reader._peek(file) == b""
+
+
+def test_a_line_that_is_too_long_is_named_with_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_reader, "_MAX_LINE", 1 << 20)
+    file = csv_reader.JoinedFile(b"", BytesIO(b"x" * (1 << 20) + b"y"), "rows")
+    assert file.readinto(bytearray(1 << 20)) == 1 << 20
+    with pytest.raises(InputError, match="^rows: has a line of more than 1 MiB$"):
+        file.readinto(bytearray(9))
+
+
+@pytest.mark.parametrize("delimiter", [";;", '"', "\r"])
+def test_a_delimiter_that_is_none_is_refused_with_its_argument(delimiter: str) -> None:
+    with pytest.raises(InputError) as caught:
+        table(b"a;b\n1;2\n", delimiter)
+    said = f"rows: csv_delimiter must be one character such as ';', not {delimiter!r}"
+    assert str(caught.value) == said
+
+
+def test_the_columns_are_told_without_those_that_have_no_name() -> None:
+    told: list[list[str]] = []
+    assert table(b" a ,b,,\n1,,,\n", on_columns=told.append) == [(1, {"a": "1"})]
+    assert told == [["a", "b"]]
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (
+            b"a,b\n1\n",
+            "row 1 has 1 values, but the header has 2 columns (delimiter comma; if that is wrong, pass",
+        ),
+        (
+            b"a#b\n1\n",
+            "row 1 has 1 values, but the header has 2 columns (delimiter '#'; if that is wrong, pass",
+        ),
+        (b"a,b,a,b\n", "the header has 'a', 'b' more than once"),
+        (b"a;b,c\n1;2,3\n", "the delimiter is unclear: comma and semicolon both fit; pass csv_delimiter"),
+    ],
+)
+def test_what_is_wrong_with_a_table_is_told_exactly(data: bytes, problem: str) -> None:
+    with pytest.raises(InputError) as caught:
+        table(data, "#" if b"#" in data else None)
+    assert str(caught.value).startswith(f"rows: {problem}")
+
+
+def test_a_delimiter_is_believed_by_a_hundred_rows() -> None:
+    equal = "a;b\n" + "1;2\n" * 99
+    assert detect_delimiter(equal + "1,2;3;4\n", "rows") == ";"
+    assert detect_delimiter("a\n1\n", "rows") == ","
+    assert detect_delimiter('a;b\n"1;2', "rows") == ";"
+
+
+def test_of_a_long_sample_the_last_line_is_left_out() -> None:
+    rest = "1;" + "2" * 17_000
+    with pytest.raises(InputError, match="comma and semicolon both fit"):
+        detect_delimiter(f"a,b;c\n{rest}", "rows")
+    assert detect_delimiter(f"a,b;c\n{rest[:16_000]}", "rows") == ";"
+    quoted = 'a;b\n"1;x";2\n' + '"1;x,y";2\n' * 2000
+    assert detect_delimiter(quoted, "rows") == ";"

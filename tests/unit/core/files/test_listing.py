@@ -568,3 +568,13 @@ def test_a_path_from_the_working_directory_is_found(tmp_path: Path, monkeypatch:
     (tmp_path / "out" / "m.json").write_bytes(own_manifest("out/", {"a.jsonl": len(ROW)}))
     assert [file.path for file in find_files("out/m.json", "source")] == ["out/a.jsonl"]
     assert [file.name for file in find_files(f"{tmp_path}/out/m.json", "source")] == ["a.jsonl"]
+
+
+def test_a_single_file_has_its_format_and_its_own_partition(tmp_path: Path) -> None:
+    (tmp_path / "d=1").mkdir()
+    (tmp_path / "d=1" / "x.JSONL.gz").write_bytes(ROW)
+    (file,) = find_files(f"{tmp_path}/d=1/x.JSONL.gz", "source")
+    assert (file.name, file.format, file.bytes) == ("x.JSONL.gz", "jsonl", len(ROW))
+    assert (dict(file.partition), file.rows, file.sha256) == ({"d": "1"}, None, None)
+    (file,) = find_files(f"{tmp_path}/d=1/x.JSONL.gz", "source", source_format="csv")
+    assert file.format == "csv"

@@ -811,3 +811,52 @@ def test_a_stream_counts_in_the_budget_and_is_named_when_it_breaks_off(echo, con
     assert str(caught.value).startswith(f"GET {echo.url}/echo/open/thing (read) broke off: ")
     rate = Rate.per_second(10)
     assert sum(budget.store.reserve(budget._key, rate, 0).taken for _ in range(10)) == 9
+
+
+class Response:
+    """A response of requests, as far as its body is read.
+
+    :param chunked: whether the bytes of its body are not counted.
+    """
+
+    status_code, headers = 200, {"content-type": "text/plain"}
+
+    def __init__(self, chunked: bool) -> None:
+        self.raw = SimpleNamespace(chunked=chunked, tell=lambda: 2)
+        self.events: list[str] = []
+
+    def close(self) -> None:
+        self.events.append("closed")
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def iter_content(self, size: int) -> Any:
+        for _ in range(3):
+            self.events.append("read")
+            yield b"x" * 400
+
+
+def test_what_is_received_in_chunks_is_not_compared_with_its_size(monkeypatch) -> None:
+    monkeypatch.setattr(reply, "FREE_BYTES", 1)
+    found = _read_body(READ, cast("Any", Response(chunked=True)))
+    assert isinstance(found, reply.Reply)
+    assert len(found.body) == 1200
+    response = Response(chunked=False)
+    found = _read_body(READ, cast("Any", response))
+    assert isinstance(found, reply.NoResponse)
+    assert (found.reason, response.events) == (
+        "its reply expands more than 200-fold",
+        ["read", "read", "closed"],
+    )
+
+
+def test_a_response_whose_body_is_not_needed_is_closed() -> None:
+    response = Response(chunked=True)
+    assert _read_body(replace(READ, status_only=True), cast("Any", response)) == reply.Reply(
+        200, Response.headers, b""
+    )
+    assert response.events == ["closed"]
