@@ -265,7 +265,7 @@ class Listing:
         for one in found:
             self._look_up(folder, one.name.rpartition("/")[0], known)
         missing = sorted({one.name.rpartition("/")[0] for one in found if not known[_above(one.name)]})
-        named = ", ".join(repr(shown_path(f"{folder.text}{name}")) for name in shorten(missing, _NAMED))
+        named = ", ".join(shorten([repr(shown_path(f"{folder.text}{name}")) for name in missing], _NAMED))
         return [f"there is no '{self._complete}' in {named}: not complete"] if missing else []
 
     def _look_up(self, folder: Folder, below: str, known: dict[str, bool]) -> bool:

@@ -165,7 +165,7 @@ def _name_below(location: str, folder: str) -> str | None:
     own, other = _place(folder), _place(location)
     if not own.protocol and not other.protocol and (name := _local_name(location, own.path, other.path)):
         return name
-    if other.protocol or other.path.startswith("/"):
+    if other.protocol:
         if (own.protocol, own.host) != (other.protocol, other.host) or not other.path.startswith(own.path):
             return None
         name = other.path.removeprefix(own.path)

@@ -263,3 +263,17 @@ def test_leftovers_of_uploads_are_in_the_folder_of_temporary_files(
     (tmp_path / ".a.csv.0123456789ab.part").write_bytes(b"half")
     remove_leftovers("memory://twin/out/", "a.csv")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_on_disk_is_renamed_and_one_in_object_storage_is_uploaded(tmp_path: Path, s3: Any) -> None:
+    with AtomicFile(str(tmp_path / "x.csv")) as file:
+        (part,) = tmp_path.iterdir()
+        identity = part.stat().st_ino
+        file.write(b"abc")
+    assert (tmp_path / "x.csv").stat().st_ino == identity
+    file.__exit__(None)  # It was closed already.
+    assert (tmp_path / "x.csv").read_bytes() == b"abc"
+    with AtomicFile("s3://aws_s3@twin/out/x.csv") as file:
+        file.write(b"abc")
+        assert "Contents" not in s3.list_objects_v2(Bucket="twin")
+    assert s3.get_object(Bucket="twin", Key="out/x.csv")["Body"].read() == b"abc"

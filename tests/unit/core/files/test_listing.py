@@ -11,7 +11,8 @@ import pytest
 from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFileSystem
 
-from airflow_provider.core.files.listing import Listing, find_files
+from airflow_provider.core.files import listing as listing_module
+from airflow_provider.core.files.listing import Listing, find_files, may_be_manifest
 from airflow_provider.core.files.paths import folder as folder_module
 from airflow_provider.core.files.paths.folder import Folder
 from airflow_provider.core.files.reader import open_source
@@ -89,6 +90,7 @@ def test_hidden_files_markers_and_copies_in_progress_are_skipped(store: Any) -> 
         put(name)
     assert names(root) == ["_year=2026/a.jsonl", "b.jsonl"]
     assert names(f"{root}**/*.jsonl") == ["_year=2026/a.jsonl", "b.jsonl"]
+    assert names(f"{root}*/*.jsonl") == ["_year=2026/a.jsonl"]
     assert names(f"{root}_temporary/*/*.jsonl") == ["0/a.jsonl"]
     assert names(f"{root}_temporary/") == ["0/a.jsonl"]
     put("_x_.jsonl")
@@ -151,6 +153,7 @@ def test_brackets_are_a_wildcard_where_no_file_has_that_name(store: Any) -> None
         put(name)
     assert names(f"{root}a[1].jsonl") == ["a1.jsonl"]
     assert names(f"{root}x[1]/b-[0-9].jsonl") == ["x1/b-2.jsonl"]
+    assert names(f"{root}x[1]/b-2.jsonl") == ["x1/b-2.jsonl"]
 
 
 def test_names_with_unusual_characters_are_found_and_opened(store: Any) -> None:
@@ -578,3 +581,82 @@ def test_a_single_file_has_its_format_and_its_own_partition(tmp_path: Path) -> N
     assert (dict(file.partition), file.rows, file.sha256) == ({"d": "1"}, None, None)
     (file,) = find_files(f"{tmp_path}/d=1/x.JSONL.gz", "source", source_format="csv")
     assert file.format == "csv"
+
+
+def test_folders_without_a_marker_are_named_each_once(tmp_path: Path) -> None:
+    for name in ("b/1", "b/2", "a/1", "c/1", "d/1", "e/1", "f/1"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.jsonl").write_bytes(ROW)
+    (tmp_path / "c" / "done").mkdir()  # A folder is no marker.
+    listed = ", ".join(f"'{tmp_path}/{name}'" for name in "abcde")
+    found = problems(f"{tmp_path}/*/*.jsonl", complete="done")
+    assert found == [f"there is no 'done' in {listed}, and 1 more: not complete"]
+    (tmp_path / "f" / "done").write_bytes(b"")
+    assert problems(f"{tmp_path}/*/*.jsonl", complete="done") == [
+        f"there is no 'done' in {listed}: not complete"
+    ]
+
+
+def test_all_that_is_wrong_with_a_manifest_is_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "1.jsonl").write_bytes(ROW)
+    (tmp_path / "2.jsonl").mkdir()
+    files = [{"uri": name, "rows": 1, "bytes": len(ROW)} for name in ("1.jsonl", "2.jsonl", "../3.jsonl")]
+    head = {"format": "jsonl", "bytes": 9, "columns": []}
+    path = tmp_path / "m.json"
+    path.write_text(json.dumps({**head, "rows": 4, "files": files}))
+    outside, total = problems(str(path))
+    assert outside.startswith("lists '../3.jsonl', which is not in the manifest's own folder")
+    assert total == "has 4 rows in all, but its files have 3"
+    path.write_text(json.dumps({**head, "rows": 2, "files": files[:2]}))
+    assert problems(str(path)) == ["lists '2.jsonl', which is not there"]
+    incomplete = "has no '_SUCCESS' in its folder: it is not complete"
+    assert problems(str(path), complete="_SUCCESS") == [incomplete]
+    del files[0]["rows"]  # The number of all rows cannot be compared.
+    path.write_text(json.dumps({**head, "rows": 7, "files": files[:1]}))
+    (file,) = find_files(str(path), "source")
+    assert (file.name, file.rows) == ("1.jsonl", None)
+
+
+def test_formats_that_are_read_alike_may_be_mixed_and_others_are_named(tmp_path: Path) -> None:
+    for name in ("a.jsonl", "b.ndjson"):
+        (tmp_path / name).write_bytes(ROW)
+    assert [file.format for file in find_files(f"{tmp_path}/", "source")] == ["jsonl", "ndjson"]
+    for number in range(7):
+        (tmp_path / f"{number}.csv").write_bytes(b"id\n")
+    assert problems(f"{tmp_path}/") == [
+        "has files of several formats (csv: 0.csv, 1.csv, 2.csv, 3.csv, 4.csv, and 2 more; jsonl: a.jsonl,"
+        " b.ndjson): pass a wildcard such as '*.csv', or source_format"
+    ]
+
+
+def test_a_pattern_that_means_nothing_is_explained(tmp_path: Path) -> None:
+    assert problems(f"{tmp_path}/a**/[z-a]*.csv") == [
+        "'**' stands for folders and must be alone between slashes, as in '**/a*'",
+        "'[z-a]*.csv' has a range in the wrong order",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("a/b.JSON", True),
+        ("_MANIFEST", True),
+        ("x.manifest", True),
+        ("part-0", True),
+        ("x.jsonl", False),
+        ("a.b/c.csv", False),
+        ("a.b/", False),
+        ("", False),
+    ],
+)
+def test_a_manifest_may_have_these_names(name: str, found: bool) -> None:
+    assert may_be_manifest(name) is found
+
+
+def test_a_large_file_of_json_is_no_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "1.jsonl").write_bytes(ROW)
+    path = tmp_path / "m.json"
+    path.write_bytes(own_manifest("", {"1.jsonl": len(ROW)}))
+    for most, found in ((path.stat().st_size, "1.jsonl"), (path.stat().st_size - 1, "m.json")):
+        monkeypatch.setattr(listing_module, "MAX_BYTES", most)
+        assert names(str(path)) == [found]

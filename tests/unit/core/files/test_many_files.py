@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider.core.files import many_files
 from airflow_provider.core.files.paths.checks import hash_problems
 from airflow_provider.core.files.row_source import RowOptions, open_source_files, read_source
 from airflow_provider.core.input.problems import Problems
@@ -477,3 +478,75 @@ def test_an_unload_of_redshift_is_read_by_its_manifest(on_s3: Any) -> None:
     on_s3("unload/venue_manifest", json.dumps({"entries": entries}, indent=2).encode())
     found = rows("s3://aws_s3@twin/unload/venue_manifest", source_format="csv")
     assert found == [("venue_0000_part_00:1", {"id": "1", "name": "a"})]
+
+
+def test_the_number_and_size_of_many_files_are_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "airflow_provider.core.files.many_files")
+    for name in "ab":
+        put(tmp_path, f"d=1/{name}.csv", "id\n1\n")
+    assert rows(f"{tmp_path}/d=1/a.csv", hive=True)
+    assert caplog.messages == []
+    assert rows(f"{tmp_path}/")
+    assert caplog.messages == [f"source '{tmp_path}/': 2 files, 10 bytes"]
+
+
+def test_problems_of_files_are_collected_up_to_a_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(many_files, "_MAX_PROBLEMS", 2)
+    for number in range(4):
+        put(tmp_path, f"{number}.jsonl", "nope\n")
+        put(tmp_path, f"d={number}/x.csv", "id\n1\n" if number < 1 else f"n{number}\n1\n")
+    assert [one.partition(":")[0] for one in problems(f"{tmp_path}/*.jsonl")] == ["0.jsonl", "1.jsonl"]
+    for name in "abcd":
+        put(tmp_path, f"same/{name}.csv", "id\n1\n" if name == "a" else "n\n1\n")
+    assert problems(f"{tmp_path}/same/") == [
+        "a.csv: has no column 'n' and has the new column 'id', compared with b.csv"
+    ]
+    for number in range(4):
+        put(tmp_path, f"json/{'d' if number else 'e'}={number}/x.jsonl", "{}\n")
+    (problem,) = problems(f"{tmp_path}/json/", hive=True)
+    assert problem == "e=0/x.jsonl: has no column 'd' and has the new column 'e', compared with d=1/x.jsonl"
+    for number in range(4, 8):
+        put(tmp_path, f"json/c={number}/x.jsonl", "{}\n")
+    found = problems(f"{tmp_path}/json/", hive=True)
+    assert [one.partition("/")[0] for one in found] == ["d=1", "d=2"]
+
+
+def test_many_columns_of_a_file_are_named_up_to_a_bound(tmp_path: Path) -> None:
+    put(tmp_path, "1.csv", "a,b\n1,2\n")
+    put(tmp_path, "2.csv", "a,b\n1,2\n")
+    put(tmp_path, "3.csv", "a,c1,c2,c3,c4,c5,c6\n" + "1,1,1,1,1,1,1\n")
+    new = "'c1', 'c2', 'c3', 'c4', 'c5', and 1 more"
+    said = f"3.csv: has no column 'b' and has the new columns {new}, compared with 1.csv"
+    assert problems(f"{tmp_path}/") == [said]
+
+
+def test_a_single_file_with_partitions_is_read_in_the_format_that_is_given(tmp_path: Path) -> None:
+    put(tmp_path, "d=1/x.txt", "id\n1\n")
+    assert rows(f"{tmp_path}/d=1/x.txt", hive=True, source_format="csv") == [("1", {"id": "1", "d": "1"})]
+    put(tmp_path, "d=1/y.csv", "")
+    (problem,) = problems(f"{tmp_path}/d=1/y.csv", hive=True)
+    assert problem.startswith("is empty: a CSV file begins with a header")
+
+
+def test_a_conflict_with_the_folder_is_counted_from_its_first_row(tmp_path: Path) -> None:
+    put(tmp_path, "d=1/x.csv", "id,d\n1,1\n2,5\n3,\n4,6\n")
+    put(tmp_path, "d=1/y.csv", "id,d\n1,1\n2,5\n")
+    assert problems(f"{tmp_path}/", hive=True) == [
+        "d=1/x.csv:2 has another 'd' than its folder, 'd=1' (2 rows)",
+        "d=1/y.csv:2 has another 'd' than its folder, 'd=1'",
+    ]
+
+
+def test_blank_lines_of_json_do_not_count_in_a_manifest(tmp_path: Path) -> None:
+    put(tmp_path, "a.jsonl", '{"id": 1}\n\n{"id": 2}\n')
+    for count, said in ((2, []), (3, ["a.jsonl: has 2 rows, and the manifest says 3"])):
+        path = manifest(tmp_path, ["a.jsonl"], rows=count)
+        Path(path).write_text(Path(path).read_text().replace('"csv"', '"jsonl"'))
+        if said:
+            assert problems(path) == said
+        else:
+            assert len(rows(path)) == 2

@@ -169,3 +169,71 @@ def test_a_part_has_no_outlet_of_its_own() -> None:
     assert "each of the 8 parts" in problem
     assert "outlet 'first' on the CommitManifestOperator" in problem
     assert outlet_problems(SimpleNamespace(outlets=None), part) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "problems"),
+    [
+        (
+            {"columns": "{'a': 'b'}", "ignore": 5, "csv_delimiter": "\0", "complete": "None"},
+            [
+                "columns must be an object of field names by names in the rows, not ",
+                "ignore must be a list of names in the rows, not 5",
+                "csv_delimiter must be one character, such as ';', not ",
+                "complete must be the name of a file in the folder, such as '_SUCCESS', not 'None'",
+            ],
+        ),
+        (
+            {"columns": {"b": "x", "a": "x", "d": "y", "c": "y"}, "ignore": ("c", " b")},
+            [
+                "columns names the field 'x' twice",
+                "columns names the field 'y' twice",
+                "'b' is in columns and in ignore",
+                "'c' is in columns and in ignore",
+            ],
+        ),
+        ({"source_format": " "}, ["source_format must be a text, such as 'csv', not ' '"]),
+        (
+            {"complete": "a[1]"},
+            ["complete must be the name of a file in the folder, such as '_SUCCESS', not"],
+        ),
+        ({"columns": {}, "ignore": {"a"}, "complete": "_SUCCESS", "encoding": "utf-8"}, []),
+    ],
+)
+def test_what_is_wrong_with_options_is_told_in_their_order(
+    options: dict[str, Any], problems: list[str]
+) -> None:
+    found = RowOptions(**options).problems()
+    assert len(found) == len(problems)
+    assert [one for one, start in zip(found, problems, strict=True) if not one.startswith(start)] == []
+
+
+def test_a_field_that_two_columns_would_have_is_refused_with_both() -> None:
+    with pytest.raises(InputError) as caught:
+        list(read_source([{"b": 1}, {"b": 1, "a": 2}], "rows", RowOptions(columns={"a": "b"})))
+    assert str(caught.value) == "rows: row 2 has 'b' twice: as 'a' and by columns"
+
+
+def test_names_that_no_row_has_are_told_together_with_the_nearest(tmp_path: Path) -> None:
+    options = RowOptions(columns={"nme": "x"}, ignore=["flor", "name"])
+    with pytest.raises(InputError) as caught:
+        list(read_source([{"name": 1, "floor": 2, 5: 3}], "rows", options))
+    first, second = caught.value.problems
+    assert first.startswith("'flor' of columns or ignore is in no row; did you mean 'floor'")
+    assert second.startswith("'nme' of columns or ignore is in no row; did you mean 'name'")
+    assert list(read_source([], "rows", options)) == []
+    (tmp_path / "x.csv").write_text("name,flor,nme\n")
+    assert list(read_source(f"{tmp_path}/x.csv", "rows", options)) == []
+    (tmp_path / "y.csv").write_text("name\n")
+    with pytest.raises(InputError, match="'flor' of columns or ignore is in no row"):
+        list(read_source(f"{tmp_path}/y.csv", "rows", options))
+
+
+def test_the_fewest_rows_may_be_none_and_are_met_exactly() -> None:
+    for least, fine in ((None, True), (0, True), (1, True), (2, False)):
+        rows = read_source([{"a": 1}], "rows", RowOptions(min_rows=least))
+        if fine:
+            assert list(rows) == [(1, {"a": 1})]
+        else:
+            with pytest.raises(InputError, match="^rows: has 1 rows, fewer than min_rows 2$"):
+                list(rows)
