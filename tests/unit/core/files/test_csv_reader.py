@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import unicodedata
 from io import BytesIO
@@ -242,8 +243,6 @@ VALUES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=12)
 def test_any_table_is_read_back_or_refused(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    import csv
-
     names = data.draw(st.lists(NAMES, min_size=2, max_size=4, unique_by=lambda name: name.lower()))
     table = data.draw(
         st.lists(st.lists(VALUES, min_size=len(names), max_size=len(names)), min_size=1, max_size=5)
@@ -463,3 +462,37 @@ def test_of_a_long_sample_the_last_line_is_left_out() -> None:
     assert detect_delimiter(f"a,b;c\n{rest[:16_000]}", "rows") == ";"
     quoted = 'a;b\n"1;x";2\n' + '"1;x,y";2\n' * 2000
     assert detect_delimiter(quoted, "rows") == ";"
+
+
+def test_a_field_may_be_long_whatever_the_process_allows() -> None:
+    csv.field_size_limit(100)
+    assert table(b"a;b\n1;" + b"x" * 200 + b"\n") == [(1, {"a": "1", "b": "x" * 200})]
+
+
+def test_a_byte_that_is_no_utf_8_after_a_mark_of_it_has_the_same_advice() -> None:
+    with pytest.raises(InputError, match=r"byte 0xfc is not utf-8-sig: .* such as Excel's cp1252"):
+        table(b"\xef\xbb\xbfa;b\n1;M\xfcller\n")
+
+
+def test_only_what_follows_the_last_line_end_counts_as_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_reader, "_MAX_LINE", 3)
+    file = csv_reader.JoinedFile(b"aa\nbb\ncc\nddd", BytesIO(b"\neee"), "rows")
+    assert [file.readinto(bytearray(12)), file.readinto(bytearray(12))] == [12, 4]
+    too_long = csv_reader.JoinedFile(b"\naaa", BytesIO(b"a"), "rows")
+    assert too_long.readinto(bytearray(9)) == 4
+    with pytest.raises(InputError):
+        too_long.readinto(bytearray(9))
+
+
+def test_an_error_of_quotes_has_a_hint_only_where_one_may_be_open() -> None:
+    with pytest.raises(InputError) as caught:
+        table(b'id,a\n1,"x"y\n')
+    assert str(caught.value) == "rows: row 1 cannot be read as CSV: ',' expected after '\"'"
+
+
+def test_all_whole_lines_of_a_long_sample_are_compared() -> None:
+    assert detect_delimiter("a;b,c\n" + "1;2\n" * 5000, "rows") == ";"
+    rest = "1;" + "2" * (16 * 1024 - 8)
+    assert len(f"a,b;c\n{rest}") == 16 * 1024
+    with pytest.raises(InputError, match="both fit"):
+        detect_delimiter(f"a,b;c\n{rest}", "rows")

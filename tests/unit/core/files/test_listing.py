@@ -660,3 +660,18 @@ def test_a_large_file_of_json_is_no_manifest(tmp_path: Path, monkeypatch: pytest
     for most, found in ((path.stat().st_size, "1.jsonl"), (path.stat().st_size - 1, "m.json")):
         monkeypatch.setattr(listing_module, "MAX_BYTES", most)
         assert names(str(path)) == [found]
+
+
+def test_a_marker_that_ends_like_a_file_is_none_of_the_files(tmp_path: Path) -> None:
+    for name in ("a/x.csv", "a/done.csv", "b/x.csv", "b/done.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"id\n")
+    assert names(f"{tmp_path}/*/*.csv", complete="done.csv") == ["a/x.csv", "b/x.csv"]
+    assert names(f"{tmp_path}/*/*.csv") == ["a/done.csv", "a/x.csv", "b/done.csv", "b/x.csv"]
+
+
+def test_an_asterisk_is_a_wildcard_whatever_files_are_named(tmp_path: Path) -> None:
+    for name in ("x*/b.jsonl", "x1/b.jsonl"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(ROW)
+    assert sorted(names(f"{tmp_path}/x*/b.jsonl")) == ["x*/b.jsonl", "x1/b.jsonl"]
