@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import ssl
 from contextlib import AsyncExitStack, suppress
@@ -432,3 +433,22 @@ async def test_an_exchange_that_its_cancellation_does_not_end_is_not_waited_for(
     go_on.set()
     await running
     await shared.retire()
+
+
+@pytest.mark.parametrize("error", [ValueError("late"), None])
+async def test_an_error_of_an_exchange_without_a_caller_is_told_nobody(error: Exception | None) -> None:
+    told: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+
+    async def exchange() -> None:
+        if error:
+            raise error
+
+    client = async_transport.SharedClient(httpx.AsyncClient())
+    running = asyncio.create_task(exchange())
+    await async_transport._end(running, client, AsyncExitStack())
+    assert not client.is_retired
+    del running
+    gc.collect()
+    assert told == []
+    await client.retire()

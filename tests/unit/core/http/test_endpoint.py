@@ -33,6 +33,8 @@ def test_a_request_has_the_headers_of_its_body_and_its_call(endpoint: Endpoint) 
     assert (sent.url, sent.body) == (f"{endpoint.bases['api']}/a?b=1&c=d+e", b"[1]")
     empty = endpoint.prepare(Call("GET", "/a?b=&c=1", {"d": ""}), "")
     assert empty.url == f"{endpoint.bases['api']}/a?b=&c=1&d="
+    named = endpoint.prepare(Call("GET", "//XX/a", authenticated=False), "")
+    assert named.url == f"{endpoint.bases['api']}/XX/a"
     assert endpoint.redactor.redact("a tok") == "a tok"
     endpoint.prepare(Call("GET", "a"), "token-1")
     assert endpoint.redactor.redact("a token-1") == "a ***"
