@@ -25,6 +25,7 @@ from airflow_provider.core.files.paths import checks, folder, manifests, partiti
 from airflow_provider.core.http import (
     async_transport,
     auth,
+    call,
     concurrency,
     endpoint,
     rate_limit,
@@ -184,6 +185,14 @@ def test_what_is_left_out_of_a_call_of_http() -> None:
     assert defaults(rate_limit.shared_budget) == {"burst": 1}
     assert defaults(rate_limit.Budget) == {"key": "", "burst": 1}
     assert defaults(twins.twin) == {"loads": True}
+    assert reply.NoResponse(True, "x") == (True, "x", False, "")
+    assert retry.RetryLimits() == retry.RetryLimits(6, 0.5, 60, 180, 0, None)
+    kept = call.Call("GET", "x")
+    assert (kept.repeatable, kept.base, kept.authenticated) == (True, "api", True)
+    assert (kept.status_only, kept.name, kept.read) == (False, "", reply.read_json)
+    assert auth.Token("x").expires_in == 3600
+    client: async_transport.SharedClient = async_transport.SharedClient(None)  # type: ignore[arg-type]
+    assert (client.requests, client.is_retired, client.used_at) == (0, False, 0)
 
 
 def test_what_is_left_out_of_a_call_of_files() -> None:
@@ -191,6 +200,11 @@ def test_what_is_left_out_of_a_call_of_files() -> None:
     assert defaults(csv_reader.read_csv) == {"on_columns": len, "may_be_empty": False, "empty_rows": False}
     assert defaults(formats.choose_format) == {"argument": ""}
     assert defaults(listing.Listing.changes) == {"new": True}
+    assert listing.SourceFile("x", 1, None) == listing.SourceFile("x", 1, None, {}, "", "", None, None)
+    assert folder.Found("x", False) == ("x", False, 0, None)
+    assert formats.Format("csv") == formats.Format("csv", compressed=False)
+    assert manifests.ManifestFile("x") == ("x", None, None, None)
+    assert manifests.Manifest([]) == ([], None, None)
     assert defaults(many_files.ManyFiles) == {"hive": False}
     assert defaults(many_files.ManyFiles.rows) == {"geo": False}
     assert defaults(folder.Folder) == {"subject": "source"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import unicodedata
@@ -496,3 +497,19 @@ def test_all_whole_lines_of_a_long_sample_are_compared() -> None:
     assert len(f"a,b;c\n{rest}") == 16 * 1024
     with pytest.raises(InputError, match="both fit"):
         detect_delimiter(f"a,b;c\n{rest}", "rows")
+
+
+@pytest.mark.parametrize(
+    ("mark", "codec", "found"),
+    [
+        (codecs.BOM_UTF16_LE, "utf-16-le", "utf-16"),
+        (codecs.BOM_UTF16_BE, "utf-16-be", "utf-16"),
+        (codecs.BOM_UTF32_LE, "utf-32-le", "utf-32"),
+        (codecs.BOM_UTF32_BE, "utf-32-be", "utf-32"),
+        (codecs.BOM_UTF8, "utf-8", "utf-8-sig"),
+    ],
+)
+def test_each_mark_names_its_encoding(mark: bytes, codec: str, found: str) -> None:
+    data = mark + "id;name\n1;Müller\n".encode(codec)
+    assert detect_encoding(data, "rows") == found
+    assert table(data) == [(1, {"id": "1", "name": "Müller"})]

@@ -560,3 +560,54 @@ def test_budgets_of_other_rates_bursts_and_stores_are_others(tmp_path: Path) -> 
     assert len(made) == 8
     assert shared_budget("process", 1, "host") is shared_budget("process", 1, "host")
     assert shared_budget("process", 1, "a", "b") is not shared_budget("process", 1, "ab")
+
+
+class Recording(ProcessStore):
+    """A store that keeps whether each call may block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks: list[tuple[str, bool]] = []
+
+
+for _name in ("reserve", "pause", "join", "paused_until"):
+
+    def _recorded(self: Recording, *args: Any, _name: str = _name, block: bool = True) -> Any:
+        self.blocks.append((_name, block))
+        return getattr(ProcessStore, _name)(self, *args, block=block)
+
+    setattr(Recording, _name, _recorded)
+
+
+async def test_a_trigger_asks_each_store_not_to_block_and_a_worker_does_not() -> None:
+    store = Recording()
+    budget, other = Budget(10, store, "a"), Budget(10, store, "b")
+    reserved = budget.reserve()
+    budget.pause(1)
+    budget.join(other)
+    assert store.blocks == [("reserve", True), ("pause", True), ("join", True)]
+    store.blocks.clear()
+    budget = Budget(10, store, "c")
+    await budget.areserve()
+    await budget.apause(1)
+    await budget.ajoin(other)
+    await budget._ais_paused_after(reserved)
+    names = ("reserve", "pause", "join", "paused_until")
+    assert store.blocks == [(name, False) for name in names]
+
+
+async def test_a_wait_of_less_than_a_second_is_waited_for(
+    clock: StoppedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+
+    async def asleep(seconds: float) -> None:
+        clock.sleep(seconds)
+
+    budget = Budget(None)
+    budget.pause(0.4)
+    assert acquire(budget, lambda seconds: (slept.append(seconds), clock.sleep(seconds))[1]) == 0.4
+    monkeypatch.setattr(rate_limit, "asyncio", SimpleNamespace(sleep=asleep, to_thread=asyncio.to_thread))
+    budget.pause(0.4)
+    assert await budget.aacquire() == 0.4
+    assert slept == [0.4]

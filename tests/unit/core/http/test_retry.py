@@ -476,10 +476,6 @@ def test_the_largest_jitter_is_a_tenth_of_the_delay_and_a_second_at_most(
     assert found == [1, 2, 4, 8, 8]
 
 
-def test_the_limits_of_retries_unless_a_hook_has_others() -> None:
-    assert RetryLimits() == RetryLimits(6, 0.5, 60.0, 180.0, 0.0, None)
-
-
 def test_the_error_of_a_missing_response_has_its_parts() -> None:
     lost = NoResponse(sent=True, reason="reset", cause="tls")
     error = cast("errors.TransportError", classify(READ, lost, read_error, "GET x").error)
