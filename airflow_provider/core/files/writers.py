@@ -100,7 +100,7 @@ class CsvWriter(RowWriter):
         import csv
         import io
 
-        text = io.StringIO(newline="")
+        text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(lines)
         found = text.getvalue()
         if "\r" in found:  # Before Python 3.13, a carriage return is quoted only where it may end a line.
@@ -113,8 +113,8 @@ def _quoted_line(fields: Sequence[Any]) -> str:
     import csv
     import io
 
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\r\n").writerow(fields)
+    text = io.StringIO()
+    csv.writer(text).writerow(fields)
     return f"{text.getvalue()[:-2]}\n"
 
 

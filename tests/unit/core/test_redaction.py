@@ -315,6 +315,7 @@ def test_an_id_that_would_add_lines_to_a_log_or_hide_some_is_refused(text: str) 
         ("s3://bucket/a=1/b?.csv", "s3://bucket/a=1/b?.csv"),
         ("memory://a/b://c?d.csv", "memory://a/b://c?d.csv"),
         ("/data/a:b@c.csv", "/data/a:b@c.csv"),
+        ("/data/Müller ø.csv", "/data/Müller ø.csv"),
     ],
 )
 def test_a_path_loses_its_user_and_its_query_only(path: str, shown: str) -> None:

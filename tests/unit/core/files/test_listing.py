@@ -15,6 +15,7 @@ from airflow_provider.core.files import listing as listing_module
 from airflow_provider.core.files.listing import Listing, find_files, may_be_manifest
 from airflow_provider.core.files.paths import folder as folder_module
 from airflow_provider.core.files.paths.folder import Folder
+from airflow_provider.core.files.paths.search import match_files
 from airflow_provider.core.files.reader import open_source
 from airflow_provider.errors import InputError
 
@@ -203,9 +204,9 @@ class Objects:
         self.asked.append("invalidate_cache")
 
 
-def folder_of(storage: Any, protocol: str) -> Folder:
-    attach(protocol, conn_id="own", fs=storage)
-    return Folder(f"{protocol}://own@twin/X/")
+def folder_of(storage: Any, protocol: str, conn_id: str = "own") -> Folder:
+    attach(protocol, conn_id=conn_id, fs=storage)
+    return Folder(f"{protocol}://{conn_id}@twin/X/")
 
 
 def test_objects_that_stand_for_folders_are_no_files() -> None:
@@ -675,3 +676,11 @@ def test_an_asterisk_is_a_wildcard_whatever_files_are_named(tmp_path: Path) -> N
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_bytes(ROW)
     assert sorted(names(f"{tmp_path}/x*/b.jsonl")) == ["x*/b.jsonl", "x1/b.jsonl"]
+
+
+def test_no_more_folders_are_listed_than_a_pattern_names() -> None:
+    storage = Objects({"/X/a/b.csv": "file"})
+    folder = folder_of(storage, "sftp", "other")
+    found, skipped = match_files(folder, ["a", "*.csv"])
+    assert ([one.name for one in found], skipped) == (["a/b.csv"], 0)
+    assert storage.asked == ["invalidate_cache", "/X/a"]

@@ -550,3 +550,15 @@ def test_blank_lines_of_json_do_not_count_in_a_manifest(tmp_path: Path) -> None:
             assert problems(path) == said
         else:
             assert len(rows(path)) == 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="a file whose reading fails is one of Linux")
+def test_a_change_is_named_where_reading_fails_because_of_it(tmp_path: Path) -> None:
+    put(tmp_path, "a.jsonl", '{"id": 1}\n')
+    (tmp_path / "b.jsonl").symlink_to("/proc/self/mem")
+    reading = read_source(f"{tmp_path}/", "source")
+    next(reading)
+    put(tmp_path, "a.jsonl", "{}\n")
+    with pytest.raises(InputError) as caught:
+        next(reading)
+    assert caught.value.problems == ["'a.jsonl' has changed: 10 bytes before, 3 now"]

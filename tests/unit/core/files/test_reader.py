@@ -352,3 +352,38 @@ def test_a_kept_file_is_closed_with_its_last_row(tmp_path: Path) -> None:
     with reader.open_source(str(tmp_path / "x.jsonl")) as file:
         assert file.read() == b'{"a": 1}\n'
     assert file.closed
+
+
+def open_file(data: bytes, path: str) -> list[Any]:
+    how: dict[str, Any] = dict.fromkeys(("csv_delimiter", "encoding", "source_format"))
+    return list(read_open_file(BytesIO(data), path, "rows", decode=json.loads, on_columns=list, **how))
+
+
+def test_an_open_file_is_read_with_its_coordinate_system_and_named_in_errors() -> None:
+    system = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::25832"}}
+    file = json.dumps({"crs": system, "features": []}).encode()
+    for data, path, problem in (
+        (file, "a/x.geojson", "rows 'a/x.geojson': has SRID 25832"),
+        (b'["\xfc"]', "a/x.json", "rows 'a/x.json': is not utf-8: "),
+        (b"no gzip", "a/x.json.gz", "rows 'a/x.json.gz': cannot be read: Not a gzipped file"),
+    ):
+        with pytest.raises(InputError) as caught:
+            open_file(data, path)
+        assert str(caught.value).startswith(problem)
+
+
+def test_a_folder_and_an_unknown_format_are_named_before_anything_is_read(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").mkdir()
+    with pytest.raises(InputError) as caught:
+        list(read_rows(f"{tmp_path}/x.csv"))
+    assert (
+        str(caught.value) == f"source: '{tmp_path}/x.csv' is a folder; for all of its files, end it with '/'"
+    )
+    with pytest.raises(InputError, match=r"^source: '.*none.txt' must end in one of"):
+        list(read_rows(f"{tmp_path}/none.txt"))
+
+
+@pytest.mark.parametrize("text", ["[{'a': 1}]", '{"a": 1}'])
+def test_the_text_of_a_list_is_no_path(text: str) -> None:
+    with pytest.raises(InputError, match="^rows: is the text of a list"):
+        list(read_rows(text, "rows"))

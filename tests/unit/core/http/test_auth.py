@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -71,6 +72,7 @@ def test_a_token_is_valid_until_the_moment_of_its_renewal(now: list[float]) -> N
 def test_a_token_lasts_as_long_as_its_service_says() -> None:
     assert read_token(Reply(200, {}, b'{"access_token": "t", "expires_in": 120}')) == Token("t", 120.0)
     assert read_token(Reply(200, {}, b'{"access_token": "t", "expires_in": "90"}')) == Token("t", 90.0)
+    assert read_token(Reply(200, {}, b'{"access_token": "t", "expires_in": 0.5}')) == Token("t", 0.5)
 
 
 async def test_requests_without_a_credential_have_no_token() -> None:
@@ -445,3 +447,23 @@ def test_a_credential_without_a_token_request_renews_and_holds_nothing() -> None
     minted_with = MintedToken(Call("POST", "token"))
     assert minted_with.requests_token_with(minted_with.call)
     assert not minted_with.requests_token_with(Call("POST", "token"))
+
+
+async def test_a_failed_request_that_lost_its_callers_is_told_nobody(now: list[float]) -> None:
+    told: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    credential, answer = MintedToken(Call("POST", "token", form={"secret": "s"})), asyncio.Event()
+
+    async def send(call: Call[Token]) -> Token:
+        await answer.wait()
+        raise ValueError("late")
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await credential.atoken(send, "r")
+    answer.set()
+    while credential._slot("r")._fetches:
+        await asyncio.sleep(0)
+    gc.collect()
+    assert told == []
+    assert not credential._slot("r")._timers

@@ -24,6 +24,7 @@ from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.sandbox.server import Sandbox
 from tests.support.counted_tasks import run_processes
+from tests.support.fake_clock import set_in_module
 from tests.support.wait import until
 
 
@@ -295,3 +296,39 @@ def test_a_token_is_fetched_within_the_only_place(connect: Callable[..., Any], e
     hook.forget_access_token(hook.cached_access_token())
     hook.send(Call("GET", "closed/x"))
     assert echo.counters.tokens_issued["echo"] == 2
+
+
+async def test_a_waiter_in_an_event_loop_sleeps_between_its_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    semaphore, other, slept = ProcessSemaphore(1), Permit(), list[float]()
+    later = Permit()
+    assert semaphore.try_enter(other)
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            semaphore.leave(other)
+
+    set_in_module(monkeypatch, concurrency, "asyncio", sleep=sleep)
+    limit = concurrency.ConcurrencyLimit(1, semaphore)
+    async with limit.aentered():
+        assert not semaphore.try_enter(later)
+    assert len(slept) == 3
+    assert all(0 < seconds < 0.01 for seconds in slept)
+    assert semaphore.try_enter(later)
+
+
+def test_the_error_of_a_full_limit_says_what_others_hold() -> None:
+    semaphore, other = ProcessSemaphore(2), Permit()
+    assert semaphore.try_enter(other)
+    assert semaphore.try_enter(Permit())
+    limit = concurrency.ConcurrencyLimit(2, semaphore)
+    with pytest.raises(RateLimitedError) as caught, limit.entered(float, lambda: 0.0, lambda: "GET x"):
+        pass
+    assert str(caught.value) == (
+        "GET x was not sent: for 0 s other tasks have held all 2 places that 'max_concurrency' allows in"
+        f" {semaphore.place}"
+    )
+    assert (caught.value.status, caught.value.code) == (429, RateLimitedError.OWN_BUDGET)
+    semaphore.leave(other)
+    with limit.entered(float, lambda: 0.0, lambda: "GET x") as waited:
+        assert waited < 1

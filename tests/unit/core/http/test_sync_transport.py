@@ -860,3 +860,14 @@ def test_a_response_whose_body_is_not_needed_is_closed() -> None:
         200, Response.headers, b""
     )
     assert response.events == ["closed"]
+
+
+def test_what_a_storage_says_of_an_upload_is_not_read(echo, connect) -> None:
+    echo.faults.add("status", path="open/put", status=200, body="no JSON", times=None)
+    with connect() as hook:
+        hook.upload(f"{echo.url}/echo/open/put", b"x", {})
+        assert (hook.transport.requests, hook.transport.seconds_waited) == (1, 0.0)
+    echo.faults.clear()
+    echo.faults.add(path="open/put", times=None, **PAGE)
+    with connect() as hook, pytest.raises(errors.ServerError, match="a web page"):
+        hook.upload(f"{echo.url}/echo/open/put", b"x", {})
