@@ -553,6 +553,10 @@ def test_links_that_lead_in_a_circle_end(tmp_path: Path) -> None:
     (tmp_path / "a" / "x.csv").write_text("a\n")
     (tmp_path / "a" / "up").symlink_to(tmp_path)
     assert names(f"{tmp_path}/") == ["a/x.csv"]
+    (tmp_path / "a" / "b").mkdir()
+    (tmp_path / "a" / "b" / "up").symlink_to(tmp_path / "a")
+    (tmp_path / "c").symlink_to(tmp_path / "a")
+    assert [name.rpartition("/")[2] for name in names(f"{tmp_path}/")] == ["x.csv"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read all folders")

@@ -562,3 +562,13 @@ def test_a_change_is_named_where_reading_fails_because_of_it(tmp_path: Path) -> 
     with pytest.raises(InputError) as caught:
         next(reading)
     assert caught.value.problems == ["'a.jsonl' has changed: 10 bytes before, 3 now"]
+
+
+def test_a_folder_below_the_working_directory_has_many_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    put(tmp_path, "in/a.csv", "id\n1\n")
+    for source in ("in/", "in/*.csv", "file://" + str(tmp_path) + "/in/"):
+        assert rows(source) == [("a.csv:1", {"id": "1"})]
+    assert rows("in/a.csv") == [("1", {"id": "1"})]
