@@ -96,7 +96,7 @@ class Listing:
             raise InputError("the path is empty", subject)
         refuse_rendered_list(source, subject)
         self.source, self.subject = source, subject
-        self.is_single = self.is_manifest = False
+        self.is_single = False
         self._complete = complete
         self._given = source_format
         self.files = self._find()
@@ -174,7 +174,6 @@ class Listing:
         marked = self._has_marker(folder, above + slash)
         problems = [] if marked else [f"has no '{self._complete}' in its folder: it is not complete"]
         if manifest := self._manifest(folder, found):
-            self.is_manifest = True
             return self._of_manifest(Folder(folder.text + above + slash), manifest, problems)
         self.is_single = True
         if problems:

@@ -688,3 +688,25 @@ def test_no_more_folders_are_listed_than_a_pattern_names() -> None:
     found, skipped = match_files(folder, ["a", "*.csv"])
     assert ([one.name for one in found], skipped) == (["a/b.csv"], 0)
     assert storage.asked == ["invalidate_cache", "/X/a"]
+
+
+def test_a_folder_below_others_is_named_whole_where_it_has_no_marker(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "x.jsonl").write_bytes(ROW)
+    (problem,) = problems(f"{tmp_path}/*/*/*.jsonl", complete="done")
+    assert problem == f"there is no 'done' in '{tmp_path}/a/b': not complete"
+
+
+def test_a_folder_and_a_file_with_brackets_are_those(tmp_path: Path) -> None:
+    for name in ("x[1]/b[1].jsonl", "x1/b1.jsonl"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(ROW)
+    (file,) = find_files(f"{tmp_path}/x[1]/b[1].jsonl", "source")
+    assert file.path == f"{tmp_path}/x[1]/b[1].jsonl"
+
+
+def test_only_a_source_of_one_file_of_rows_is_single(tmp_path: Path) -> None:
+    (tmp_path / "1.jsonl").write_bytes(ROW)
+    (tmp_path / "m.json").write_bytes(own_manifest("", {"1.jsonl": len(ROW)}))
+    kinds = [Listing(f"{tmp_path}/{name}", "source").is_single for name in ("1.jsonl", "m.json", "*.jsonl")]
+    assert kinds == [True, False, False]

@@ -237,3 +237,13 @@ def test_the_fewest_rows_may_be_none_and_are_met_exactly() -> None:
         else:
             with pytest.raises(InputError, match="^rows: has 1 rows, fewer than min_rows 2$"):
                 list(rows)
+
+
+def test_a_column_for_the_geometry_is_needed_where_none_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("geometry\nPOINT (1 2)\n")
+    options = RowOptions(columns={"place": "geometry"})
+    for source in (f"{tmp_path}/", f"{tmp_path}/a.csv"):
+        with pytest.raises(InputError, match="'place' of columns or ignore is in no row"):
+            list(read_source(source, "rows", options))
+        rows = list(read_source(source, "rows", options, geo=True))
+        assert [row for _, row in rows] == [{"geometry": "POINT (1 2)"}]
