@@ -16,6 +16,7 @@ from airflow_provider.core.files import atomic
 from airflow_provider.core.files.atomic import AtomicFile, remove_leftovers
 from airflow_provider.core.files.spool import Spool
 from airflow_provider.core.files.storage import ensure_writable
+from airflow_provider.core.state import pauses
 from airflow_provider.errors import InputError
 from airflow_provider.warehouse.load.source.spool import ColumnSpool
 from tests.support.fake_clock import set_in_module
@@ -129,13 +130,14 @@ def test_a_file_is_hashed_unless_that_is_left_out(tmp_path: Path) -> None:
 
 
 def test_a_file_has_the_modes_that_the_process_gives_new_files(tmp_path: Path) -> None:
-    before = os.umask(0o027)
-    try:
-        with AtomicFile(str(tmp_path / "a.csv")) as file:
-            file.write(b"x")
-    finally:
-        os.umask(before)
-    assert (tmp_path / "a.csv").stat().st_mode & 0o777 == 0o640
+    for mask, mode in ((0o027, 0o640), (0, 0o666)):
+        before = os.umask(mask)
+        try:
+            with AtomicFile(str(tmp_path / "a.csv")) as file:
+                file.write(b"x")
+        finally:
+            os.umask(before)
+        assert (tmp_path / "a.csv").stat().st_mode & 0o777 == mode
 
 
 @pytest.mark.parametrize("letter", ["n", "å", "名"])
@@ -277,3 +279,11 @@ def test_a_file_on_disk_is_renamed_and_one_in_object_storage_is_uploaded(tmp_pat
         file.write(b"abc")
         assert "Contents" not in s3.list_objects_v2(Bucket="twin")
     assert s3.get_object(Bucket="twin", Key="out/x.csv")["Body"].read() == b"abc"
+
+
+def test_pauses_of_a_process_are_noticed_from_the_beginning_of_a_file_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pauses, "_task_pauses", {})
+    with AtomicFile(str(tmp_path / "a.csv")):
+        assert list(pauses._task_pauses) == [os.getpid()]

@@ -710,3 +710,12 @@ def test_only_a_source_of_one_file_of_rows_is_single(tmp_path: Path) -> None:
     (tmp_path / "m.json").write_bytes(own_manifest("", {"1.jsonl": len(ROW)}))
     kinds = [Listing(f"{tmp_path}/{name}", "source").is_single for name in ("1.jsonl", "m.json", "*.jsonl")]
     assert kinds == [True, False, False]
+
+
+def test_files_that_are_skipped_by_their_own_name_or_a_folders_are_counted(tmp_path: Path) -> None:
+    for name in ("_t/a.jsonl", "_t/_b.jsonl", "_c.jsonl", "d/.e.jsonl"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(ROW)
+    for source in (f"{tmp_path}/", f"{tmp_path}/**/*.jsonl"):
+        assert problems(source)[0].endswith("files whose names begin with '_' or '.' are skipped (4 here)")
+    assert problems(f"{tmp_path}/*.jsonl")[0].endswith(" are skipped (1 here)")

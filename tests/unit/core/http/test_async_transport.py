@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
+import os
 import socket
 import ssl
 from contextlib import AsyncExitStack, suppress
@@ -16,12 +18,15 @@ import pytest
 from anyio._backends._asyncio import CancelScope
 
 from airflow_provider.core.http import async_transport
+from airflow_provider.core.http.async_transport import AsyncTransport
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.http.endpoint import Request
 from airflow_provider.core.http.rate_limit import Budget
 from airflow_provider.core.http.reply import Reply
+from airflow_provider.core.http.sync_transport import Transport
 from airflow_provider.core.limits.plan import Rate
 from airflow_provider.core.limits.semaphore import Permit
+from airflow_provider.core.state import pauses
 from airflow_provider.errors import ProviderError
 from tests.support.fake_clock import set_in_module
 
@@ -452,3 +457,13 @@ async def test_an_error_of_an_exchange_without_a_caller_is_told_nobody(error: Ex
     gc.collect()
     assert told == []
     await client.retire()
+
+
+@pytest.mark.parametrize("kind", [AsyncTransport, Transport])
+async def test_pauses_of_a_process_are_noticed_from_its_first_transport_on(
+    kind: Any, echo: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = await connect().aendpoint()
+    monkeypatch.setattr(pauses, "_task_pauses", {})
+    assert kind(endpoint, logging.getLogger("pauses")).requests == 0
+    assert list(pauses._task_pauses) == [os.getpid()]
