@@ -68,14 +68,14 @@ def read_csv(
     :raises InputError: naming the cause, the row, and the argument that helps.
     """
     csv.field_size_limit(_MAX_FIELD)
-    buffered = io.BufferedReader(file, _SAMPLE_BYTES) if isinstance(file, io.RawIOBase) else file
-    head = _peek(buffered)
+    head = _peek(file)
     if may_be_empty and not head:
         return
     if encoding is not None:
         _check_encoding(encoding, subject)
     codec = detect_encoding(head, subject, encoding)
-    text = io.TextIOWrapper(io.BufferedReader(JoinedFile(head, buffered, subject)), codec, newline="")
+    whole = io.BufferedReader(JoinedFile(head, file, subject), _SAMPLE_BYTES)
+    text = io.TextIOWrapper(whole, codec, newline="")
     try:
         reader, names = _open(text, subject, delimiter, head.decode(codec, "replace"))
         on_columns([name for name in names if name])

@@ -332,3 +332,18 @@ def test_the_error_of_a_full_limit_says_what_others_hold() -> None:
     semaphore.leave(other)
     with limit.entered(float, lambda: 0.0, lambda: "GET x") as waited:
         assert waited < 1
+
+
+def test_waiters_that_came_together_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    bounds: list[tuple[float, float]] = []
+
+    def uniform(least: float, most: float) -> float:
+        bounds.append((least, most))
+        return least
+
+    set_in_module(monkeypatch, concurrency, "random", uniform=uniform)
+    semaphore = ProcessSemaphore(1)
+    assert semaphore.try_enter(Permit())
+    pauses = concurrency.ConcurrencyLimit(1, semaphore)._pauses(Permit())
+    assert [next(pauses), next(pauses)] == pytest.approx([0.0005, 0.00075])
+    assert bounds == [(0.5, 1.0)] * 2
