@@ -399,10 +399,10 @@ def test_a_file_that_comes_in_small_pieces_is_read() -> None:
 
 
 def test_the_beginning_of_a_file_ends_with_the_sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csv_reader, "_SAMPLE_BYTES", 12)
-    file = Slow(b"0123456789abcdefghij")
-    assert csv_reader._peek(file) == b"0123456789abcde"
-    assert csv_reader._peek(file) == b"fghij"
+    monkeypatch.setattr(csv_reader, "_SAMPLE_BYTES", 10)
+    file = Slow(b"0123456789abcde")
+    assert csv_reader._peek(file) == b"0123456789"
+    assert csv_reader._peek(file) == b"abcde"
     assert csv_reader._peek(file) == b""
 
 
@@ -513,3 +513,11 @@ def test_each_mark_names_its_encoding(mark: bytes, codec: str, found: str) -> No
     data = mark + "id;name\n1;Müller\n".encode(codec)
     assert detect_encoding(data, "rows") == found
     assert table(data) == [(1, {"id": "1", "name": "Müller"})]
+
+
+def test_the_mark_that_contradicts_an_encoding_is_named_without_its_suffix() -> None:
+    with pytest.raises(InputError) as caught:
+        detect_encoding(codecs.BOM_UTF8 + b"id", "rows", "cp1252")
+    assert str(caught.value) == (
+        "rows: begins with the mark of utf-8, and encoding is 'cp1252'; leave it out"
+    )

@@ -634,6 +634,14 @@ def test_formats_that_are_read_alike_may_be_mixed_and_others_are_named(tmp_path:
     ]
 
 
+def test_a_file_without_a_format_is_refused_with_those_that_are_known(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_bytes(ROW)
+    assert problems(f"{tmp_path}/") == [
+        "'x.txt' ends in none of .jsonl, .ndjson, .json, .geojson, .csv, .parquet, .geoparquet: pass"
+        " source_format, or a wildcard such as '*.csv'"
+    ]
+
+
 def test_a_pattern_that_means_nothing_is_explained(tmp_path: Path) -> None:
     assert problems(f"{tmp_path}/a**/[z-a]*.csv") == [
         "'**' stands for folders and must be alone between slashes, as in '**/a*'",
@@ -695,6 +703,8 @@ def test_a_folder_below_others_is_named_whole_where_it_has_no_marker(tmp_path: P
     (tmp_path / "a" / "b" / "x.jsonl").write_bytes(ROW)
     (problem,) = problems(f"{tmp_path}/*/*/*.jsonl", complete="done")
     assert problem == f"there is no 'done' in '{tmp_path}/a/b': not complete"
+    (tmp_path / "a" / "b" / "done").write_bytes(b"")
+    assert names(f"{tmp_path}/*/*/*.jsonl", complete="done") == ["a/b/x.jsonl"]
 
 
 def test_a_folder_and_a_file_with_brackets_are_those(tmp_path: Path) -> None:
@@ -703,6 +713,14 @@ def test_a_folder_and_a_file_with_brackets_are_those(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(ROW)
     (file,) = find_files(f"{tmp_path}/x[1]/b[1].jsonl", "source")
     assert file.path == f"{tmp_path}/x[1]/b[1].jsonl"
+    incomplete = ["has no 'done' in its folder: it is not complete"]
+    (tmp_path / "done").write_bytes(b"")
+    assert problems(file.path, complete="done") == incomplete
+    (tmp_path / "x[1]" / "done").write_bytes(b"")
+    assert names(file.path, complete="done") == [file.name]
+    (tmp_path / "x[1]" / "m.json").write_bytes(own_manifest("", {"b[1].jsonl": len(ROW)}))
+    (listed,) = find_files(f"{tmp_path}/x[1]/m.json", "source")
+    assert listed.path == file.path
 
 
 def test_only_a_source_of_one_file_of_rows_is_single(tmp_path: Path) -> None:

@@ -572,3 +572,18 @@ def test_a_folder_below_the_working_directory_has_many_files(
     for source in ("in/", "in/*.csv", "file://" + str(tmp_path) + "/in/"):
         assert rows(source) == [("a.csv:1", {"id": "1"})]
     assert rows("in/a.csv") == [("1", {"id": "1"})]
+
+
+def test_two_files_of_json_in_other_partitions_are_compared(tmp_path: Path) -> None:
+    put(tmp_path, "a=1/x.jsonl", "{}\n")
+    put(tmp_path, "b=1/x.jsonl", "{}\n")
+    assert problems(f"{tmp_path}/", hive=True) == [
+        "b=1/x.jsonl: has no column 'a' and has the new column 'b', compared with a=1/x.jsonl"
+    ]
+
+
+def test_the_path_of_one_file_is_left_to_its_reader(tmp_path: Path) -> None:
+    for path in (f"{tmp_path}/none.csv", f"{tmp_path}/none.txt", "", " "):
+        assert open_source_files(path, "rows") == path
+    with pytest.raises(InputError, match="there is no file"):
+        open_source_files(f"{tmp_path}/none", "rows")

@@ -23,6 +23,8 @@ PART: Any = SimpleNamespace(number=3, count=8)
         ("out/x.csv.gz", None, "out/x-00003-of-00008.csv.gz"),
         ("x", None, "x-00003-of-00008"),
         ("out/x-3.csv", None, "out/x-3.csv"),
+        ("out/2026-3.csv", None, "out/2026-3.csv"),
+        ("out/3-2026.csv", None, "out/3-2026-00003-of-00008.csv"),
         ("out/x-03.csv", "out/x-{{ ti.map_index }}.csv", "out/x-03.csv"),
         ("out/x-3.csv", "out/x-{{ ds }}.csv", "out/x-3-00003-of-00008.csv"),
         ("out/x-2.csv", "out/x-{{ ti.map_index }}.csv", "out/x-2-00003-of-00008.csv"),

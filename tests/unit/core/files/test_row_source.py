@@ -247,3 +247,14 @@ def test_a_column_for_the_geometry_is_needed_where_none_is_read(tmp_path: Path) 
             list(read_source(source, "rows", options))
         rows = list(read_source(source, "rows", options, geo=True))
         assert [row for _, row in rows] == [{"geometry": "POINT (1 2)"}]
+
+
+def test_options_that_are_no_texts_have_no_hint() -> None:
+    assert RowOptions(columns=5, ignore=7).problems() == [
+        "columns must be an object of field names by names in the rows, not 5",
+        "ignore must be a list of names in the rows, not 7",
+    ]
+    assert RowOptions(csv_delimiter="X", encoding="cp1252", source_format="csv").problems() == []
+    for wrong in ("", "ab", "\0", "\n", 5):
+        (problem,) = RowOptions(csv_delimiter=wrong).problems()  # type: ignore[arg-type]
+        assert problem == f"csv_delimiter must be one character, such as ';', not {wrong!r}"
