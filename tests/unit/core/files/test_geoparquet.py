@@ -66,6 +66,8 @@ def test_longitudes_and_latitudes_are_read(tmp_path: Path, crs: Any) -> None:
             ({"crs": {"id": id_, "name": "UTM"}}, "the coordinate system UTM; rep")
             for id_ in ("x", None, [], {})
         ),
+        ({"crs": {"id": {"code": 25832}}}, "has the coordinate system :25832; reproject"),
+        ({"crs": {"id": {"authority": "EPSG"}}}, "has the coordinate system EPSG:; reproject"),
         ({"crs": {"ids": []}}, "has a coordinate system without a name or an id; reproject"),
         ({"crs": "EPSG:25832"}, "the coordinate system EPSG:25832; reproject"),
         ({"encoding": "point"}, "has geometries as 'point'; write them as WKB"),
