@@ -145,6 +145,7 @@ AREAS = {
             "leanix/as_code/plan.py",
         ),
         (
+            "amigocloud/sync/test_compare.py",
             "amigocloud/sync/test_operator.py",
             "amigocloud/sync/test_plan.py",
             "amigocloud/sync/test_status.py",
@@ -153,7 +154,9 @@ AREAS = {
             "mapsindoors/catalogue/test_catalogue_names.py",
             "mapsindoors/catalogue/test_catalogue_sync.py",
             "mapsindoors/catalogue/test_compare.py",
+            "mapsindoors/catalogue/test_matching.py",
             "leanix/test_configuration_plans.py",
+            "leanix/test_plan_entries.py",
             "test_bounds.py",
         ),
     ),

@@ -97,3 +97,9 @@ def test_what_the_row_does_not_own_is_sent_as_it_was(
     before = repr(found)
     assert complete(wanted, found) == sent
     assert repr(found) == before
+
+
+def test_names_are_compared_and_sent_by_language() -> None:
+    wanted, found = {"name": {"en": "Hall", "da": "Rum"}}, {"name": {"EN": "Room", "da": "Rum"}}
+    assert differences(wanted, found) == {"name.en": ["Room", "Hall"]}
+    assert complete(wanted, found) == {"name": {"EN": "Hall", "da": "Rum"}}
