@@ -177,6 +177,7 @@ AREAS = {
             "amigocloud/export/test_incremental.py",
             "amigocloud/export/test_key_order.py",
             "amigocloud/export/test_keyset.py",
+            "amigocloud/export/test_keyset_edges.py",
             "amigocloud/export/test_keyset_requests.py",
             "amigocloud/export/test_parts.py",
             "amigocloud/export/test_readers.py",
