@@ -157,6 +157,24 @@ def test_an_order_that_turns_out_to_be_of_its_own_is_an_incomplete_export() -> N
         Table([*RANDOM_IDS], order=rank).read(4)
 
 
+def test_an_order_that_is_of_its_own_from_the_first_page_on_is_read_in_sequence() -> None:
+    def rank(key: str) -> Any:
+        return [-ord(letter) for letter in key]
+
+    table = Table([*RANDOM_IDS], order=rank)
+    assert table.read(8, outline=table.outline()) == sorted(RANDOM_IDS, key=rank)
+
+
+def test_an_order_that_turns_out_to_be_of_its_own_in_two_ranges_is_an_incomplete_export() -> None:
+    keys = sorted(RANDOM_IDS[:250])
+
+    def rank(key: str) -> Any:
+        return (0, key) if key < keys[180] else (1, [-ord(letter) for letter in key])
+
+    with pytest.raises(IncompleteExportError, match="^the service orders column 'k' by rules of its own"):
+        Table([*keys], order=rank).read(4)
+
+
 def test_no_more_than_twice_as_many_pages_as_requests_at_once_are_read_ahead(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -58,6 +58,9 @@ def test_smaller_shapes_are_known_by_the_area_of_their_bounds_and_each_is_a_line
         (0, 8.0, "x" * 300, ["x" * 76 + "…"]),
         (7, 0.5, "x" * 300, ["7"]),
         (0, 0.5, "x" * 300, []),
+        (0, 8.0, "x" * 77, ["x" * 77]),
+        (0, 0.83, "x" * 300, ["x" * 7 + "…"]),
+        (0, 0.82, "x" * 300, []),
         (7, 0.01, "", ["7"]),
         (0, 8.0, "", []),
     ],
@@ -103,6 +106,62 @@ def test_labels_that_fit_beside_each_other_are_on_one_line(apart: float, same_li
     drawn = draw([Shape("floor", square(0.0, 0.0, 10.0), "", "", 0), *small])
     first, second = re.findall(r'<text class="changed" x="[\d.]+" y="([\d.]+)">', drawn)
     assert (first == second) is same_line
+
+
+def test_a_map_far_from_zero_keeps_the_proportions_of_its_latitude() -> None:
+    shapes = [Shape("update", square(10.0, 40.0, 10.0)), Shape("delete", square(20.0, 50.0, 10.0))]
+    drawn = draw(shapes)
+    assert 'viewBox="0 0 431 652"' in drawn
+    assert 'd="M16.0,636.0 L215.3,636.0 L215.3,326.0 L16.0,326.0 L16.0,636.0Z"' in drawn
+    assert 'd="M215.3,326.0 L414.5,326.0 L414.5,16.0 L215.3,16.0 L215.3,326.0Z"' in drawn
+    pole = {"type": "LineString", "coordinates": [[0.0, 90.0], [100.0, 90.0]]}
+    assert 'd="M16.0,16.0 L1056.0,16.0"' in draw([Shape("update", pole)])
+    assert 'viewBox="0 0 652 652"' in draw([Shape("update", {"type": "Point", "coordinates": [7.0, 8.0]})])
+
+
+def test_each_element_has_its_class_its_title_and_its_link() -> None:
+    point = {"type": "Point", "coordinates": [10.0, 0.0]}
+    line = {"type": "LineString", "coordinates": [[0.0, 0.0], [10.0, 10.0]]}
+    rings = {"type": "MultiPolygon", "coordinates": [square(0.0, 0.0, 5.0)["coordinates"]] * 2}
+    both = {"type": "GeometryCollection", "geometries": [point, line]}
+    shapes = [
+        Shape("calm", point, "", "A & B"),
+        Shape("update", point, "", "", 2),
+        Shape("old", line, "Old", "", 3),
+        Shape("create", rings),
+        Shape("moved", both, "", "T"),
+    ]
+    ring = "M16.0,636.0 L324.8,636.0 L324.8,326.0 L16.0,326.0 L16.0,636.0Z"
+    place, path = 'cx="633.6" cy="636.0"', 'd="M16.0,636.0 L633.6,16.0"'
+    assert draw(shapes).split("\n")[1:-1] == [
+        f'<circle class="calm" {place} r="4"><title>A &amp; B</title></circle>',
+        f'<a href="#change-2"><circle class="update" {place} r="9"></circle></a>',
+        f'<a href="#change-3"><path class="old line" fill-rule="evenodd" {path}></path></a>',
+        f'<path class="create" fill-rule="evenodd" d="{ring} {ring}"></path>',
+        f'<circle class="moved" {place} r="4"><title>T</title></circle>'
+        f'<path class="moved line" fill-rule="evenodd" {path}><title>T</title></path>',
+        '<text class="changed" x="633.6" y="640.0">2</text>',
+    ]
+
+
+def test_changes_are_labelled_first_and_lines_are_taken_from_the_nearest_on() -> None:
+    frame, inner = Shape("floor", square(0.0, 0.0, 10.0)), square(1.0, 1.0, 8.0)
+    calm = [Shape("calm", inner, name) for name in ("A", "B")]
+    drawn = draw([frame, *calm, Shape("update", inner, "C", "", 2), Shape("update", inner, "D", "", 1)])
+    assert re.findall("<text.*", drawn) == [
+        '<text class="changed" x="324.8" y="326.0">2 C</text>',
+        '<text class="changed" x="324.8" y="340.0">1 D</text>',
+        '<text x="324.8" y="312.0">A</text>',
+        '<text x="324.8" y="354.0">B</text>',
+    ]
+
+
+@pytest.mark.parametrize(("number", "shown"), [(7, ["7"]), (0, [])])
+def test_a_shape_that_is_too_flat_for_a_line_has_no_name(number: int, shown: list[str]) -> None:
+    ring = [[1.0, 1.0], [9.0, 1.0], [9.0, 1.1], [1.0, 1.1], [1.0, 1.0]]
+    flat = Shape("update", {"type": "Polygon", "coordinates": [ring]}, "A", "", number)
+    drawn = draw([Shape("floor", square(0.0, 0.0, 10.0)), flat])
+    assert re.findall(r"<text[^>]*>([^<]*)</text>", drawn) == shown
 
 
 def test_each_limit_has_a_sentence() -> None:

@@ -83,6 +83,28 @@ def test_a_summary_is_bounded_and_reads_the_first_changes_only() -> None:
     assert len(shown) < MOST_CHANGES * (MOST_FIELDS + 1) * (MOST_TEXT + 20)
 
 
+@pytest.mark.parametrize(("count", "rest"), [(4, ""), (5, ""), (6, "; …"), (9, "; …")])
+def test_a_change_has_five_fields_and_a_sign_for_more(count: int, rest: str) -> None:
+    fields = [(f"f{number}", "", "x") for number in range(count)]
+    shown = summary(counts={"update": 1}, changes=[("update", "Room", fields)]).to_markdown()
+    named = "; ".join(f"f{number} x" for number in range(min(count, 5)))
+    assert shown.endswith(f"\n- **changed** Room: {named}{rest}")
+
+
+def test_ten_changes_are_named_and_the_others_counted() -> None:
+    for count, rest in ((10, ""), (11, "\n- and 1 more")):
+        changes: list[Any] = [("create", f"R{number}", []) for number in range(count)]
+        shown = summary(counts={"create": count}, changes=changes).to_markdown()
+        assert shown.endswith(f"- **new** R9{rest}")
+
+
+def test_texts_are_cut_and_lose_what_cannot_be_shown() -> None:
+    assert [escape_markdown("x" * count) for count in (80, 81)] == ["x" * 80, "x" * 80 + "…"]
+    assert escape_markdown("a\ud800b\u202ec\x00d\te") == "abcd e"
+    shown = summary(exceeded=["x" * 400, "y"]).to_markdown()
+    assert f"**\n\n- {'x' * 320}…\n- y\n\n- **new**" in shown
+
+
 @pytest.mark.parametrize(
     "text",
     [
