@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -41,6 +42,16 @@ def test_a_plan_is_the_same_after_it_was_written_and_read() -> None:
     assert json.loads(data)["version"] == 3
     assert data.startswith(b'{\n "version": 3,\n "counts": {')
     assert len(signed().fingerprint) == 64
+
+
+def test_a_fingerprint_is_that_of_the_fields_in_all_releases() -> None:
+    text = (
+        '{"failed":[{"key":"k","reasons":["empty"],"row":5}],"fingerprint":"","writes":["a","b"]}'  # sorted
+    )
+    assert signed().fingerprint == hashlib.sha256(text.encode()).hexdigest()
+    again = signed()
+    again.sign()
+    assert again.fingerprint == signed().fingerprint
 
 
 def test_row_numbers_of_several_files_are_texts() -> None:

@@ -773,3 +773,9 @@ def test_what_a_backup_does_not_have_is_emptied() -> None:
     assert item["baseTypeProperties"] == {"capacity": ""}
     assert "displayTypeId" not in item
     assert "additionalDetails" not in item
+    website = [{"key": "website", "detailType": "url", "value": "https://a.example"}]
+    rows = read_desired_rows([less], match_on="id", exact=True)
+    match_backup(rows, snapshot_of({**MAP[4], "additionalDetails": website}, match_on="id"))
+    assert rows[0].item["additionalDetails"] == []
+    assert rows[0].item["externalId"] == ""
+    assert "aliases" not in rows[0].item
