@@ -272,6 +272,19 @@ def tree_level(row: DesiredRow) -> int:
     return validation.BASE_TYPES.index(row.base_type) if row.base_type in validation.BASE_TYPES else -1
 
 
+def topmost(row: DesiredRow) -> DesiredRow:
+    """Return the uppermost of the new objects that a row is below; the row itself when there is none.
+
+    Rows may name each other as parents, for which they are left out. No tree has more levels than base types.
+    """
+    top = row
+    for _ in validation.BASE_TYPES:
+        if top.parent is None:
+            break
+        top = top.parent
+    return top
+
+
 def _match_row(row: DesiredRow, snapshot: SolutionSnapshot) -> Iterator[str]:
     """Match a row with an object by its id or by the match key, and yield the problems."""
     row.key = key_of(row.item, snapshot.match_on)

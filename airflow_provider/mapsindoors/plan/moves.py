@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_provider.mapsindoors.geodata import geometry
 from airflow_provider.mapsindoors.geodata.snapshot import NEAR, SolutionSnapshot, index_of, key_of
-from airflow_provider.mapsindoors.plan.desired import DesiredRow
+from airflow_provider.mapsindoors.plan.desired import DesiredRow, topmost
 from airflow_provider.mapsindoors.plan.document import Change, Plan
 
 PARENT = "parentId"
@@ -23,10 +23,7 @@ def move_problems(row: DesiredRow, snapshot: SolutionSnapshot, *, allow_distant:
     :param snapshot: the solution.
     :param allow_distant: whether places may be far from their venue.
     """
-    above = row
-    while above.parent is not None:
-        above = above.parent
-    parent = str(above.item.get(PARENT) or "")
+    parent = str(topmost(row).item.get(PARENT) or "")
     if row.parent is None and not parent:
         return
     found = snapshot.by_id[row.object_id]

@@ -25,7 +25,7 @@ from airflow_provider.mapsindoors.geodata.snapshot import (
     UnresolvedReferenceError,
     key_of,
 )
-from airflow_provider.mapsindoors.plan.desired import DesiredRow, tree_level
+from airflow_provider.mapsindoors.plan.desired import DesiredRow, topmost, tree_level
 from airflow_provider.mapsindoors.plan.moves import add_floor_problems, move_problems
 
 Json = dict[str, Any]
@@ -285,11 +285,7 @@ def _metres(venues: list[Bounds], position: tuple[float, float]) -> float:
 
 def _venues_of(row: DesiredRow, snapshot: SolutionSnapshot) -> list[Bounds]:
     """Return the bounds of the venue that a row is in; of all venues when its venue is not known."""
-    top = row
-    for _ in validation.BASE_TYPES:
-        if top.parent is None:
-            break
-        top = top.parent
+    top = topmost(row)
     if top.base_type == "venue" and not top.object_id:
         shape: Any = top.item.get("geometry")
         return [geometry.bounds(shape)] if top is not row and geometry.is_drawable(shape) else []

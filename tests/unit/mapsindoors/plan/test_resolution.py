@@ -181,6 +181,18 @@ def test_a_parent_may_be_the_row_of_a_new_object_and_is_left_out_with_it() -> No
     ]
 
 
+@pytest.mark.parametrize("above", ["N", "M"])
+def test_rows_that_name_each_other_as_parents_end_in_problems(above: str) -> None:
+    rows: list[dict[str, Any]] = [
+        {"externalId": "P", "parentExternalId": "N"},
+        {"externalId": "N", **NEW, "parentExternalId": above},
+        {"externalId": "M", **NEW, "parentExternalId": "N"},
+    ]
+    first, second, third = problems(*rows)
+    assert first == ["its parent, row 2, is left out"]
+    assert second[0] == third[0] == "a room cannot be below a room"
+
+
 def test_names_of_types_and_categories_become_ids_and_unknown_ones_are_all_told() -> None:
     (row,), snapshot = resolved(
         [{"externalId": "R", "displayTypeId": "office", "categories": ["work", "group"]}]
@@ -428,6 +440,16 @@ def test_a_place_that_is_there_already_stays_whatever_it_is() -> None:
     assert problem(row, snapshot_of(far)) == []
     assert len(problem({**row, "anchor": point(14.9, 55.78)}, snapshot_of(far))) == 1
     assert len(problem({"externalId": "N", **NEW, "parentId": "f0", "geometry": square(13.9, 55.78)})) == 1
+
+
+def test_a_surface_without_area_may_only_be_there_already() -> None:
+    ring = [[12.57, 55.78], [12.571, 55.78], [12.57, 55.78], [12.57, 55.78]]
+    flat = {"type": "Polygon", "coordinates": [ring]}
+    row = {"externalId": "R", "geometry": flat}
+    assert problem(row) == ["geometry has a ring without area"]
+    there = {**MAP[4], "geometry": flat}
+    assert problem(row, snapshot_of(there)) == []
+    assert problem(there, exact=True) == []
 
 
 def test_longitude_and_latitude_that_are_swapped_are_told() -> None:
