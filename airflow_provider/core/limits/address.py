@@ -62,7 +62,9 @@ def _read_url(text: str) -> str:
     except ValueError:
         where = None
         parts = urlsplit("")
-    if parts.scheme not in _SCHEMES or not where:
+    # The client ignores a database that is no number, and takes 0.
+    is_database = parts.scheme == "unix" or re.fullmatch(r"/?[0-9]*/?", parts.path)
+    if parts.scheme not in _SCHEMES or not where or not is_database:
         raise ValueError(_FORMS)
     return text
 

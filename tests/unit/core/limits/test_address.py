@@ -66,6 +66,7 @@ def test_a_connection_of_type_redis_stands_for_a_url(fields: dict[str, Any], url
         ({"host": ""}, "host is missing"),
         ({"host": None}, "host is missing"),
         ({"host": "[x"}, "host, port or db is invalid"),
+        ({"extra": {"db": "budgets"}}, "host, port or db is invalid"),
     ],
     ids=str,
 )

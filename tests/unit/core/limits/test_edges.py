@@ -312,7 +312,20 @@ def test_an_address_has_one_form(given: str, found: str) -> None:
     assert address.read_address(given) == found
 
 
-@pytest.mark.parametrize("given", ["bücher", "a b", 5, None, "redis://h:99999", "unix://host"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        "bücher",
+        "a b",
+        5,
+        None,
+        "redis://h:99999",
+        "unix://host",
+        "redis://h/abc",
+        "redis://h/1/2",
+        "rediss://h/-1",
+    ],
+)
 def test_what_is_no_address_is_refused_without_the_value(given: Any) -> None:
     with pytest.raises(ValueError, match="^'process', the absolute path") as caught:
         address.read_address(given)
