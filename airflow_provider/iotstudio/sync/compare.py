@@ -47,8 +47,8 @@ def _check(thing: Json) -> None:
         isinstance(categories, list) and all(isinstance(name, str) for name in categories)
     ):
         wrong = f"categories are {categories!r:.80}, not a list of names"
-    elif model is not None and not isinstance(model, dict):
-        wrong = f"model is {model!r:.80}, not an object"
+    elif model is not None and not (isinstance(model, dict) and isinstance(model.get("name"), str | None)):
+        wrong = f"model is {model!r:.80}, not an object with a name"
     if wrong:
         name = f"{thing['uid']!r:.40}, {thing.get('title')!r:.80}"
         raise ServerError(200, "", f"the list of Things has one ({name}) whose {wrong}")

@@ -226,9 +226,10 @@ def test_a_creation_that_is_nearly_a_twin_is_a_problem(compared: Compare) -> Non
     [
         ({"categories": "Sensors"}, "categories are 'Sensors', not a list of names"),
         ({"categories": ["Sensors", 5]}, "categories are ['Sensors', 5], not a list of names"),
-        ({"model": "m"}, "model is 'm', not an object"),
-        ({"model": []}, "model is [], not an object"),
-        ({"categories": None, "model": 5}, "model is 5, not an object"),
+        ({"model": "m"}, "model is 'm', not an object with a name"),
+        ({"model": []}, "model is [], not an object with a name"),
+        ({"model": {"name": ["m"]}}, "model is {'name': ['m']}, not an object with a name"),
+        ({"categories": None, "model": 5}, "model is 5, not an object with a name"),
     ],
 )
 def test_a_thing_in_another_form_is_an_error_of_the_service(
