@@ -54,6 +54,32 @@ def test_a_fingerprint_is_that_of_the_fields_in_all_releases() -> None:
     assert again.fingerprint == signed().fingerprint
 
 
+@dataclass
+class Write:
+    fields: dict[str, list[Any]]
+
+
+@dataclass
+class ChangePlan(SignedPlan):
+    version: ClassVar[int] = 1
+    changes: list[Write] = field(default_factory=list)
+    fingerprint: str = ""
+
+    def counts(self) -> dict[str, int]:
+        return {}
+
+
+@pytest.mark.parametrize("pair", [[1], [1, 2, 3], []])
+def test_a_difference_has_an_old_and_a_new_value(pair: list[int]) -> None:
+    plan = ChangePlan([Write({"a": [1, 2]}), Write({"b": pair})])
+    plan.sign()
+    with pytest.raises(InputError, match="the field 'b' has not one old and one new value$"):
+        ChangePlan.from_json(plan.to_json(), "p")
+    plan.changes.pop()
+    plan.sign()
+    assert ChangePlan.from_json(plan.to_json(), "p") == plan
+
+
 def test_row_numbers_of_several_files_are_texts() -> None:
     numbers = RowNumbers(["a.csv"])
     numbers.next_file()

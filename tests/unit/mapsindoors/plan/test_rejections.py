@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from inspect import signature
 from typing import Any
 
 import msgspec
@@ -19,7 +20,13 @@ from airflow_provider.mapsindoors.plan.dependencies import (
     fingerprint_of,
     fingerprint_of_scope,
 )
-from airflow_provider.mapsindoors.plan.desired import Defaults, read_defaults, read_desired_rows
+from airflow_provider.mapsindoors.plan.desired import (
+    Defaults,
+    DesiredRow,
+    read_defaults,
+    read_desired_rows,
+    tree_level,
+)
 from airflow_provider.mapsindoors.plan.document import Change, Plan, write_order
 from airflow_provider.mapsindoors.plan.expected import read_expected
 from airflow_provider.mapsindoors.plan.guards import Guards, reject_altered, reject_drifted
@@ -342,6 +349,18 @@ def test_expected_objects_with_problems_are_all_told() -> None:
     assert told[2].endswith(f"): is about the same object as row 3 ({'3' * 60})")
     assert told[3] == "row 5 (4): has no expected value: each is null"
     assert caught.value.subject == "expected"
+
+
+def test_what_is_left_out_when_rows_are_read() -> None:
+    for function in (read_defaults, read_desired_rows):
+        assert signature(function).parameters["match_on"].default == "externalId"
+    assert signature(read_desired_rows).parameters["subject"].default == "source"
+    assert tree_level(DesiredRow(1, {})) == -1
+    assert [tree_level(DesiredRow(1, {"baseType": kind})) for kind in ("venue", "building", "poi")] == [
+        0,
+        1,
+        5,
+    ]
 
 
 def test_defaults_may_be_left_out_and_are_an_object_otherwise() -> None:
