@@ -134,6 +134,7 @@ def test_any_exception_of_a_reader_means_an_unreadable_reply(error: type[Excepti
         ({"retry-after": formatdate(900, usegmt=True), "date": formatdate(970, usegmt=True)}, 0.0),
         ({"retry-after": "Thu, 01 Jan 1970 00:16:40 -0000", "date": formatdate(970, usegmt=True)}, 30.0),
         ({"retry-after": formatdate(1000, usegmt=True), "date": "Thu, 01 Jan 1970 00:16:10 -0000"}, 30.0),
+        ({"retry-after": "Thu, 01 Jan 1970 02:16:40 +0200", "date": formatdate(970, usegmt=True)}, 30.0),
         ({"retry-after": "soon"}, None),
         ({"retry-after": "-3"}, None),
         ({"retry-after": "²"}, None),
@@ -569,3 +570,15 @@ def test_the_words_of_an_error_are_cut_in_the_log(caplog: pytest.LogCaptureFixtu
         caplog.clear()
         options["before_sleep"](ended(1.0, 1, ValueError("x" * length)))
         assert caplog.messages == [f"{shown} (attempt 1 of 6; next attempt in 4.0 s)"]
+
+
+def test_a_plain_title_of_a_page_in_place_of_a_token_is_quoted() -> None:
+    outcome = outcome_of(Call[Any]("POST", "token", authenticated=False), 200, PAGE)
+    assert outcome.error.message == "a web page ('SIGN IN') instead of the API's reply"
+
+
+def test_a_redirect_without_a_location_leads_to_no_address() -> None:
+    error = outcome_of(READ, 302).error
+    assert isinstance(error, errors.RequestRejectedError)
+    assert error.location == ""
+    assert error.message.endswith("(it leads to no address)")
