@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider.core.input.values import hide_values
 from airflow_provider.mapsindoors.geodata import geometry
 from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot
 from airflow_provider.mapsindoors.plan.dependencies import dependencies, digest_of_scope, fingerprint_of
@@ -403,6 +404,17 @@ def test_an_object_must_be_shown_for_some_time(
         assert found[0].startswith("activeto ")
         assert " is not after activefrom 2026-01-02" in found[0]
         assert found[0].endswith(", so the object would never be shown; a date alone is its midnight")
+
+
+def test_dates_of_a_database_are_not_in_the_problem() -> None:
+    rows: list[dict[str, Any]] = [
+        {"externalId": "P", "baseTypeProperties": {"activefrom": "2026-01-02", "activeto": "2026-01-01"}}
+    ]
+    with hide_values():
+        (found,) = problems(*rows)
+    assert found == [
+        "activeto is not after activefrom, so the object would never be shown; a date alone is its midnight"
+    ]
 
 
 # -- places ---------------------------------------------------------------------------------------------
