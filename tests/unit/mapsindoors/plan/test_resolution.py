@@ -729,6 +729,20 @@ def test_a_row_is_matched_by_its_key_or_its_id() -> None:
     assert (read.object_id, read.problems) == ("r", ["is about object r, which is outside of the scope"])
 
 
+@pytest.mark.parametrize("name", ["id", "externalId"])
+def test_a_key_that_cannot_be_read_is_one_problem(name: str) -> None:
+    (read,) = rows = read_desired_rows([{name: ["x"]}])
+    match_rows(rows, snapshot_of())
+    (said,) = read.problems
+    assert said.startswith(f"{name} must be")
+
+
+def test_an_object_without_a_base_type_has_none() -> None:
+    (read,) = rows = read_desired_rows([{"externalId": "R"}])
+    match_rows(rows, snapshot_of({**MAP[4], "baseType": None}))
+    assert (read.object_id, read.base_type) == ("r", "")
+
+
 def test_two_rows_of_one_object_are_a_problem_of_the_second() -> None:
     rows = read_desired_rows(
         [{"id": "r"}, {"externalId": "R"}, {"externalId": "N" * 70}, {"externalId": "N" * 70}]
