@@ -94,7 +94,9 @@ def all_scores(results: Results) -> list[Score]:
     return [
         score(area, results, results.samples[area, seed][0], seed)
         for area in AREAS
-        for seed in sorted(seed for one, seed in results.samples if one == area)
+        for seed in sorted(
+            (seed for one, seed in results.samples if one == area), key=lambda seed: (len(seed), seed)
+        )
     ]
 
 
