@@ -68,7 +68,7 @@ class SpoolFile(io.BufferedRandom):
             super().__init__(NamedFile(os.dup(file.fileno()), "r+b", tempfile.gettempdir()))
 
     def close(self) -> None:
-        """Close the file; its last bytes, which nobody reads, may not fit on a full disk."""
+        """Close the file; its last bytes, which are not needed any more, may not fit on a full disk."""
         with suppress(OSError):
             super().close()
 

@@ -137,10 +137,6 @@ class StoredFile(io.RawIOBase):
         """Set the position; returns it."""
         return int(self._file.seek(offset, whence))
 
-    def tell(self) -> int:
-        """Return the position."""
-        return int(self._file.tell())
-
     def close(self) -> None:
         """Close the file."""
         if not self.closed:
