@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import sys
 import tempfile
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -23,6 +24,9 @@ os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
 os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"sqlite:///{HOME}/airflow.db"
 os.environ["DIGITAL_TWIN_STORE"] = f"{HOME}/budgets"
+# Storage without a connection is asked for on this machine: nothing listens there.
+os.environ["AWS_ENDPOINT_URL"] = "http://127.0.0.1:9"
+os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 os.environ.pop("AIRFLOW_CONFIG", None)
 for name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:
     del os.environ[name]
@@ -84,6 +88,14 @@ def budget_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="budgets-", dir=HOME) as folder:
         monkeypatch.setenv("DIGITAL_TWIN_STORE", folder)
         yield Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def attached_storages() -> Iterator[None]:
+    """Forget the storages that a test uses: Airflow keeps the first one of a name as long as the process."""
+    yield
+    if (store := sys.modules.get("airflow.sdk.io.store")) is not None:
+        store._STORE_CACHE.clear()
 
 
 @pytest.fixture(scope="session")

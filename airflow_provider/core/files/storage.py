@@ -165,7 +165,7 @@ def ensure_writable(output_path: str, argument: str = "output_path") -> None:
         if target.protocol in LOCAL:
             _check_folder(Path(target.path))
         else:
-            _check_bucket(target)
+            _check_bucket(target, output_path)
     except InputError:
         raise
     except Exception as error:  # Storage libraries raise errors of any class.
@@ -216,14 +216,16 @@ def _check_folder(path: Path) -> None:
         Path(probe).unlink()
 
 
-def _check_bucket(target: Any) -> None:
+def _check_bucket(target: Any, path: str) -> None:
     filesystem = target.fs
     if target.protocol not in _WITH_BUCKETS:
         return
     bucket = str(target.path).lstrip("/").partition("/")[0]
     if filesystem.exists(bucket):
         return
-    try:
-        filesystem.info(bucket)  # It was not found for any reason, also because the storage is down.
-    except (FileNotFoundError, PermissionError):
-        raise FileNotFoundError(f"there is no bucket '{bucket}', or it may not be read") from None
+    # It was not found for any reason, also because the storage is down, or its connection is missing.
+    with suppress(FileNotFoundError, PermissionError):
+        if not _missing_connection(path):
+            filesystem.info(bucket)
+            return
+    raise FileNotFoundError(f"there is no bucket '{bucket}', or it may not be read")
