@@ -71,10 +71,7 @@ class Diagnosis:
             name = urlsplit(self._url).hostname or "of the host"
             return f"The host cannot be reached: the name {name} is not known (DNS); check its spelling."
         if error.cause == "tls":
-            advice = (
-                "for a certificate of your organisation's own, set the extra 'verify' to the path of its CA"
-                " bundle."
-            )
+            advice = _PLAIN_ADVICE if _PLAIN_REPLY.search(error.reason) else _TLS_ADVICE
             return f"The host cannot be reached securely: {clauses(cut(error.reason, 160), advice)}"
         return ""
 
@@ -139,6 +136,17 @@ class Diagnosis:
         such = f", such as {self.example}" if self.example else ""
         return f"check that the host is the API's base URL{such}"
 
+
+_TLS_ADVICE = (
+    "for a certificate of your organisation's own, set the extra 'verify' to the path of its CA bundle."
+)
+_PLAIN_ADVICE = (
+    "what answers there does not speak TLS; check the port, and whether the URL begins with http://."
+)
+_PLAIN_REPLY = re.compile(
+    r"WRONG.VERSION.NUMBER|RECORD.LAYER.FAILURE|PACKET.LENGTH.TOO.LONG|HTTP.REQUEST", re.I
+)
+"""Reasons of OpenSSL for a reply that is no TLS record; the one depends on its version."""
 
 _PROXY_ADVICE = "check HTTPS_PROXY, or add the host to NO_PROXY"
 

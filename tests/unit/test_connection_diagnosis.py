@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
+from airflow_provider.core.diagnosis import Diagnosis
 from airflow_provider.core.http import auth
+from airflow_provider.errors import TransportError
 from airflow_provider.sandbox.server import Sandbox
 from tests.fault_matrix.faults import HOOKS
 
@@ -217,6 +219,13 @@ def test_a_host_that_does_not_listen(said: Any, serve: Callable[..., Host]) -> N
 def test_a_host_without_tls(said: Any, serve: Callable[..., Host]) -> None:
     sentence = said(serve().url.replace("http://", "https://"))
     assert sentence.startswith("The host cannot be reached securely: TLS: ")
+    assert sentence.endswith("does not speak TLS; check the port, and whether the URL begins with http://.")
+
+
+@pytest.mark.parametrize("reason", ["TLS: CERTIFICATE_VERIFY_FAILED", "TLS: [SSL] certificate verify failed"])
+def test_a_certificate_that_does_not_verify(reason: str) -> None:
+    sentence = Diagnosis(TransportError("no", cause="tls", reason=reason)).sentence()
+    assert sentence.endswith("set the extra 'verify' to the path of its CA bundle.")
 
 
 def test_a_missing_page_of_another_site(said: Any, serve: Callable[..., Host]) -> None:
