@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,17 @@ def test_a_service_as_assumed_is_a_0(sandbox: Any, name: str, capsys: pytest.Cap
     assert len(shown) == len(asked)
     conditions = sum(bool(check.condition) for check in asked)
     assert lines[-1].startswith(f"{len(shown) - conditions} same, 0 differs, 0 differs!, 0 unsettled")
+
+
+def test_letters_that_the_output_lacks_are_shown_as_escapes(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", out)
+    sandbox.amigocloud.page_clamp = 500
+    assert run(sandbox, "amigocloud_default", "--only", "A3.page") == 1
+    out.seek(0)
+    assert r"found 500 \u2192 sandbox.amigocloud.page_clamp=500" in out.read()
 
 
 def test_harmless_differences_are_a_1(sandbox: Any, capsys: pytest.CaptureFixture[str]) -> None:

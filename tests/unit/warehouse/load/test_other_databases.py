@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import resource
+import signal
 import sqlite3
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -132,6 +135,23 @@ def test_a_constraint_that_breaks_changes_nothing(store, load, tmp_path):
         load(write(tmp_path / "a.jsonl"), mode="append")
     assert "a" not in str(caught.value).split("'")
     assert store.query("SELECT id FROM t") == [(1,)]
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+def test_a_full_disk_has_the_name_that_sqlite_gives_it(store, load, tmp_path):
+    """A limit of the size of files stands for a disk without space."""
+    store.query(f"INSERT INTO t VALUES (0, '{'x' * 200_000}', 0, '')")
+    path = write(tmp_path / "a.jsonl", [{"id": n, "name": "x" * 1000} for n in range(1, 100)])
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (Path(store.path).stat().st_size, before[1]))
+    try:
+        with pytest.raises(ProviderError, match=r"OperationalError \(SQLITE_(FULL|IOERR_WRITE)\)$"):
+            load(path, mode="append")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert store.query("SELECT id FROM t") == [(0,)]
 
 
 def test_a_table_is_created_from_the_types_of_the_source(store, load, tmp_path):
