@@ -34,6 +34,8 @@ TABLES = {"xcom.value", "rendered_task_instance_fields.rendered_fields", "serial
 """Columns of the database that are most likely to hold a credential, and must have been searched."""
 
 DAGS = """
+from datetime import timedelta
+
 from airflow.sdk import DAG
 
 from airflow_provider.amigocloud.operators import AmigoCloudSqlOperator
@@ -47,7 +49,10 @@ from airflow_provider.mapsindoors.sensors import MapsIndoorsGeodataSensor
 LATER = dict(deferrable=True, poke_interval=1, timeout=200)
 CONNECTIONS = lambda dag_id: {{f"{{v}}_conn_id": f"{{dag_id}}_{{v}}" for v in {vendors!r}}}
 
-with DAG({waiting!r}, schedule=None, default_args=CONNECTIONS({waiting!r})):
+# A busy scheduler repeats a task whose trigger fires before it has read the end of the task's first part.
+REPEATED = dict(retries=5, retry_delay=timedelta(seconds=2))
+
+with DAG({waiting!r}, schedule=None, default_args={{**REPEATED, **CONNECTIONS({waiting!r})}}):
     MapsIndoorsGeodataSensor(task_id="mapsindoors", expected={expected!r}, **LATER)
     AmigoCloudSqlSensor(task_id="amigocloud", sql={sql!r}, **LATER)
     IoTStudioPropertySensor(task_id="iotstudio", filters={filters!r}, **LATER)

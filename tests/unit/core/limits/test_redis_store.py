@@ -238,7 +238,8 @@ def test_a_hung_redis_costs_a_second_and_then_nothing(
         try:
             return evaluate(self, *args)
         finally:
-            asked.append(time.monotonic() - began)
+            if self._url == own_redis.url:  # Threads of earlier tests may still ask their own server.
+                asked.append(time.monotonic() - began)
 
     monkeypatch.setattr(RedisStore, "_evaluate", timed)
     waits(store, 1)
