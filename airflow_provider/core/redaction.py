@@ -148,25 +148,23 @@ def without_query(url: str) -> str:
         parts = urlsplit(f"{scheme}://{without_login(rest)}" if separator else url)
     except ValueError:
         return "(no URL)"
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}" if parts.scheme else parts.path
+    return f"{parts.scheme}://{parts.netloc}{parts.path}" if parts.scheme else parts.path
 
 
 def without_login(rest: str, *, has_ports: bool = True) -> str:
     """Return what follows the scheme of a URL without user and password, also one with a "/" as it is.
 
-    :param rest: host and path.
+    :param rest: host, path and query.
     :param has_ports: whether digits after the host can be a port.
     """
-    host, slash, path = rest.partition("/")
+    host = re.split("[/?#]", rest, maxsplit=1)[0]
     if "@" in host:
-        return f"{host.rpartition('@')[2]}{slash}{path}"
+        return host.rpartition("@")[2] + rest[len(host) :]
     password = host.partition(":")[2]
     if not password or host.startswith("[") or (has_ports and password.isdecimal()):
         return rest
-    path, mark, query = path.partition("?")
-    # Where such a password ends nothing says: at the last "@", before which no path is shown.
-    return path.rpartition("@")[2] + mark + query if "@" in path else rest
+    # Where such a password ends nothing says: at the last "@", before which nothing is shown.
+    return rest.rpartition("@")[2]
 
 
 def shown_path(path: str) -> str:

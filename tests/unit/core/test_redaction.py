@@ -197,6 +197,11 @@ def test_texts_in_the_form_of_a_credential_are_redacted(text: str, redacted: str
         ("https://x.com:8443/a@b/c", "https://x.com:8443/a@b/c"),
         ("https://[::1]:8443/a@b/c", "https://[::1]:8443/a@b/c"),
         ("https://x.com:/a@b", "https://x.com:/a@b"),
+        ("https://u:ge?im@x.com/a", "https://x.com/a"),
+        ("https://u:ge#im@x.com/a", "https://x.com/a"),
+        ("https://x.com?mail=a@b.c", "https://x.com"),
+        ("https://x.com:8?mail=a@b/c", "https://x.com:8"),
+        ("https://x.com/a?mail=a@b/c", "https://x.com/a"),
     ],
 )
 def test_a_url_is_logged_without_user_query_and_fragment(url: str, shown: str) -> None:
