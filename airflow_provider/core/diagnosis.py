@@ -146,7 +146,7 @@ _PLAIN_ADVICE = (
 _PLAIN_REPLY = re.compile(
     r"WRONG.VERSION.NUMBER|RECORD.LAYER.FAILURE|PACKET.LENGTH.TOO.LONG|HTTP.REQUEST", re.I
 )
-"""Reasons of OpenSSL for a reply that is no TLS record; the one depends on its version."""
+"""Reasons of OpenSSL for a reply that is no TLS record: which one it gives depends on its version."""
 
 _PROXY_ADVICE = "check HTTPS_PROXY, or add the host to NO_PROXY"
 

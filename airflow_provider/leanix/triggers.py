@@ -76,9 +76,8 @@ class LeanIXRunTrigger(PollTrigger):
 
     async def _is_complete(self) -> bool:
         """Return whether the run's results are there, or have not come in time."""
-        is_late = (
-            polling.clock() >= self._results_deadline
-        )  # before the request, during which a machine may stand still
+        # Before the request: the machine may stand still during it.
+        is_late = polling.clock() >= self._results_deadline
         try:
             ready = await results_are_ready(self.leanix_conn_id, self.run_id)
         except TRANSIENT_ERRORS as error:

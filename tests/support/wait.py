@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Callable
 from typing import Any
-
-import psutil  # type: ignore[import-untyped]
 
 
 def until(condition: Callable[[], Any], seconds: float = 30, pause: float = 0.01) -> None:
@@ -22,12 +18,3 @@ def until(condition: Callable[[], Any], seconds: float = 30, pause: float = 0.01
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(pause)
-
-
-def stop_process(pid: int) -> None:
-    """Stop a process as by ``SIGSTOP``, and wait until it stands still: it may answer requests until then.
-
-    :param pid: id of the process, which ``SIGCONT`` lets continue.
-    """
-    os.kill(pid, signal.SIGSTOP)
-    until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)

@@ -28,7 +28,6 @@ from airflow_provider.core.limits.machine import MachineStore
 from airflow_provider.core.limits.plan import Rate, State
 from airflow_provider.core.limits.store import Record, Store, StoreUnusableError, WouldBlockError
 from tests.support.fake_clock import FakeClock
-from tests.support.wait import stop_process
 
 RATE = Rate.per_second(10)
 KEY = "ab12" * 10
@@ -352,7 +351,7 @@ def test_processes_killed_at_any_moment_damage_nothing(store: MachineStore, tmp_
 def test_a_stopped_holder_is_waited_for_a_second(
     store: MachineStore, holder: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stop_process(holder.pid)
+    os.kill(holder.pid, signal.SIGSTOP)
     began = time.monotonic()
     with pytest.raises(StoreUnusableError, match="lock"):
         waits(store, 1)

@@ -24,7 +24,6 @@ from airflow_provider.core.limits.semaphore import Permit
 from airflow_provider.core.limits.store import Reservation, StoreUnusableError, WouldBlockError
 from airflow_provider.errors import InputError
 from dev.redis_server import RedisServer, running
-from tests.support.wait import stop_process
 
 RATE = Rate(10, 30 * SECOND)
 """A window that no pause of the machine outlasts."""
@@ -229,7 +228,7 @@ def test_a_hung_redis_costs_a_second_and_then_nothing(
 ) -> None:
     store = address.open_store(own_redis.url)
     waits(store, 1)
-    stop_process(own_redis.pid)
+    os.kill(own_redis.pid, signal.SIGSTOP)
     asked: list[float] = []
     evaluate = RedisStore._evaluate
 

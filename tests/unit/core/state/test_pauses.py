@@ -18,7 +18,7 @@ import pytest
 from airflow_provider.core.state import pauses
 from airflow_provider.core.state.pauses import Pauses, TaskPauses
 from tests.support.fake_clock import FakeClock, set_in_module
-from tests.support.wait import stop_process, until
+from tests.support.wait import until
 
 PAUSE = "this task did not run for"
 FILE = """
@@ -51,7 +51,7 @@ def paused_writer(path: Path, rest: float) -> Iterator[subprocess.Popen[str]]:
     assert process.stdin
     try:
         wait_for_line(process, "written")
-        stop_process(process.pid)
+        process.send_signal(signal.SIGSTOP)
         process.stdin.write("\n")
         process.stdin.flush()
         time.sleep(2.0)  # longer than what counts as a pause here

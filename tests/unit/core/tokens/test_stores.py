@@ -27,7 +27,6 @@ from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.sandbox.server import Sandbox
 from dev.redis_server import RedisServer
 from tests.support.budgets import forget_process
-from tests.support.wait import stop_process
 
 Change = Callable[..., str]
 
@@ -328,7 +327,7 @@ def test_a_hung_redis_leaves_tokens_in_the_process(
     sandbox: Sandbox, over_redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     use()
-    stop_process(over_redis.pid)
+    os.kill(over_redis.pid, signal.SIGSTOP)
     assert use() == use("same")
     os.kill(over_redis.pid, signal.SIGCONT)
     (warning,) = warnings(caplog)
