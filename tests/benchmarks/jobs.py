@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -236,15 +236,16 @@ def proportional_memory(pid: int) -> float:
 
 def importing(rounds: int) -> Job:
     """Import modules after ``airflow.sdk``."""
-    contenders: Sequence[Contender] = [
+    contenders: list[Contender] = [
         contender
         for title, module in MODULES.items()
         for contender in peer_environments.contender(title, "import_module", "providers", module=module)
     ]
     found: dict[str, list[dict[str, Any]]] = {contender.title: [] for contender in contenders}
-    for _ in range(rounds):
-        for contender in contenders:
-            found[contender.title].append(Setup().run(contender))
+    with peer_environments.with_package(contenders) as installed:
+        for _ in range(rounds):
+            for contender in installed:
+                found[contender.title].append(Setup().run(contender))
     ours = runner.median_of(found[contenders[0].title], "seconds") if contenders else 1.0
     rows = []
     for title, reports in found.items():

@@ -8,6 +8,8 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,17 @@ def contender(title: str, file: str, environment: str, **given: Any) -> list[Con
     except client_environments.UnavailableError as error:
         print(f"!!!! NOT COMPARED with {title}: {error} !!!!", file=sys.stderr)
         return []
+
+
+@contextmanager
+def with_package(contenders: list[Contender]) -> Iterator[list[Contender]]:
+    """Let contenders with an environment of their own import an installation of this checkout's package.
+
+    The package reads its version from its metadata, which a checkout does not have.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        client_environments.install_package(Path(folder))
+        yield [replace(contender, code=Path(folder)) for contender in contenders]
 
 
 def available() -> Iterator[tuple[str, Measure]]:

@@ -70,15 +70,28 @@ def build(pinned: Path) -> Path:
     python, built = home / "bin" / "python", home / "requirements.txt"
     if python.exists() and built.exists() and built.read_bytes() == required:
         return python
-    uv = ROOT / ".venv" / "bin" / "uv"
-    command = str(uv) if uv.exists() else shutil.which("uv")
-    if command is None:
-        raise UnavailableError("there is no uv, neither in .venv nor on PATH")
+    command = _uv()
     _run(command, "venv", "--quiet", "--clear", "--python", _python_3_11(), str(home))
     # The requirements of these clients are years old; the file overrides them.
     _run(command, "pip", "install", "--quiet", "--no-deps", "--python", str(python), "-r", str(pinned))
     built.write_bytes(required)
     return python
+
+
+def install_package(folder: Path) -> None:
+    """Install this checkout's package in a folder, with its metadata and without its requirements.
+
+    :raises UnavailableError: with the step that failed.
+    """
+    _run(_uv(), "pip", "install", "--quiet", "--no-deps", "--target", str(folder), str(ROOT))
+
+
+def _uv() -> str:
+    uv = ROOT / ".venv" / "bin" / "uv"
+    command = str(uv) if uv.exists() else shutil.which("uv")
+    if command is None:
+        raise UnavailableError("there is no uv, neither in .venv nor on PATH")
+    return command
 
 
 def _python_3_11() -> str:
