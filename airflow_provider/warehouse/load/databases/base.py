@@ -77,6 +77,8 @@ class Database(ABC):
     """True where a table can leave out rows, or drop others, while the driver counts them as written."""
     ignores_case: ClassVar[bool] = False
     """True where two columns of a table must not differ in case only."""
+    has_savepoints: ClassVar[bool] = False
+    """True where a part of a transaction can be undone alone; PostgreSQL needs it after an error."""
     uri: ClassVar[tuple[str, int]] = ("", 0)
     """Scheme and default port of the tables' URIs in lineage; empty where there is no convention for them."""
 
@@ -217,12 +219,20 @@ class Database(ABC):
         """Return whether an index of the table refuses rows without a key, and two rows with the same one."""
         return False
 
-    def mark(self) -> None:  # noqa: B027 - only where errors end a transaction
-        """Begin a part of the transaction that can be undone alone."""
+    def mark(self) -> None:
+        """Begin a part of the transaction that can be undone alone, where there are savepoints."""
+        if self.has_savepoints:
+            self.run("SAVEPOINT _twin_write")
 
     def undo(self) -> bool:
         """Undo what was done since the mark; return whether the transaction can still be used."""
-        return False
+        if not self.has_savepoints:
+            return False
+        try:
+            self.run("ROLLBACK TO SAVEPOINT _twin_write")
+        except Exception:  # The connection is broken; the first error says why.
+            return False
+        return True
 
     def constraint_problems(self, error: Exception, source: Source, write: BrokenWrite) -> list[str]:
         """Return the staged rows that broke a constraint; none where they are not known.

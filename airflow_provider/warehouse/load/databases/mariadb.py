@@ -102,6 +102,7 @@ _KEY_TYPES = {"LONGTEXT": "VARCHAR(500)", "JSON": "VARCHAR(500)", "LONGBLOB": "V
 class MariaDb(Generic):
     """A MariaDB or MySQL database, whose ``CREATE TABLE`` commits: the ledger is created before all else."""
 
+    has_savepoints = True
     ignores_case = True
     quotes = Quotes("`", "`")
     uri = ("mysql", 3306)
@@ -220,18 +221,6 @@ class MariaDb(Generic):
         """Create the ledger unless it is there; its creation needs a privilege that loads do not."""
         if self.columns_of(ledger) is None:
             super().prepare_ledger(ledger)
-
-    def mark(self) -> None:
-        """Begin a part of the transaction that can be undone alone."""
-        self.run("SAVEPOINT _twin_write")
-
-    def undo(self) -> bool:
-        """Undo what was done since the mark, after an error."""
-        try:
-            self.run("ROLLBACK TO SAVEPOINT _twin_write")
-        except Exception:  # The connection is broken; the first error says why.
-            return False
-        return True
 
     def create_stage(self, table: TableName, pairs: Sequence[Pair]) -> None:
         """Create the staging table."""

@@ -99,6 +99,7 @@ class Postgres(Database):
     """A PostgreSQL database, through psycopg 2 or 3."""
 
     quotes = Quotes()
+    has_savepoints = True
     uri = ("postgres", 5432)
 
     def __init__(self, hook: Any) -> None:
@@ -226,18 +227,6 @@ class Postgres(Database):
         regclass = f"to_regclass({_literal(self.quotes.table(table))})"
         rows = self.rows(_UNIQUE.replace("\0", regclass))
         return any(set(names) == set(key) for (names,) in rows)
-
-    def mark(self) -> None:
-        """Begin a part of the transaction that can be undone alone."""
-        self.run("SAVEPOINT _twin_write")
-
-    def undo(self) -> bool:
-        """Undo what was done since the mark, after an error."""
-        try:
-            self.run("ROLLBACK TO SAVEPOINT _twin_write")
-        except Exception:  # The connection is broken; the first error says why.
-            return False
-        return True
 
     def constraint_problems(self, error: Exception, source: Source, write: BrokenWrite) -> list[str]:
         """Return the staged rows that broke a constraint, up to 20; none where they may not be looked for."""
