@@ -15,17 +15,18 @@ from airflow_provider.core.input.values import UnreadableValueError
 from airflow_provider.core.json_types import Json
 from airflow_provider.core.sync.drawing import MOST_SHAPES, Shape, area, draw, positions
 from airflow_provider.core.sync.page import (
-    MOST_ROWS,
     WORDS,
+    Field,
     plan_page_parts,
     render_cards,
+    render_changes,
     render_chip,
     render_failures,
-    render_field,
+    render_fields,
     render_legend,
-    render_rest,
+    render_name,
 )
-from airflow_provider.core.sync.summary import Field, PlanSummary
+from airflow_provider.core.sync.summary import PlanSummary
 
 MAX_VALUE = 300
 """Maximum characters of a value."""
@@ -84,7 +85,8 @@ def _content(head: PlanHead, store: SyncStore, schema: Schema) -> Iterator[str]:
     yield render_cards(counts, head.unchanged, store.count("failed"))
     if drawn := _map(store, schema):
         yield f"<section><h2>Map</h2>{render_legend(counts)}{drawn}</section>"
-    yield from _table(store, schema)
+    rows = (_cells(change, schema) for _, change in store.changes())
+    yield from render_changes(("What", "Which", "Row", "Fields"), rows, store.count("changes"))
     yield from render_failures(store.failed())
 
 
@@ -127,21 +129,10 @@ def _outline(text: Any) -> Json | None:
     return found if fits else None
 
 
-def _table(store: SyncStore, schema: Schema) -> Iterator[str]:
-    count = store.count("changes")
-    if not count:
-        yield "<section><h2>Nothing changes</h2><p>The dataset is as the source wants it.</p></section>"
-        return
-    yield "<section><h2>All changes</h2>"
-    yield "<table><tr><th>#</th><th>What</th><th>Which</th><th>Row</th><th>Fields</th></tr>"
-    for number, (_, change) in enumerate(islice(store.changes(), MOST_ROWS), 1):
-        kind = _kind(change, schema)
-        which = f'<b>{escape(change.name)}</b><br><span class="quiet">{escape(change.key)}</span>'
-        fields = "<br>".join(render_field(*field) for field in _differences(change, schema))
-        cells = f'<td class="number">{number}</td><td>{render_chip(kind)}</td><td>{which}</td>'
-        cells += f"<td>{escape(str(change.row or ''))}</td><td>{fields}</td>"
-        yield f'<tr id="change-{number}">{cells}</tr>'
-    yield f"</table>{render_rest(count)}</section>"
+def _cells(change: Change, schema: Schema) -> tuple[str, ...]:
+    name = render_name(change.name or change.key, change.key)
+    fields = render_fields(_differences(change, schema))
+    return render_chip(_kind(change, schema)), name, escape(str(change.row or "")), fields
 
 
 def _differences(change: Change, schema: Schema) -> Iterator[Field]:

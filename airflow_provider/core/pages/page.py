@@ -31,7 +31,7 @@ border-left-color:var(--update-line)} .cards .deactivate{border-left-color:var(-
 .cards .delete{border-left-color:var(--delete-line)} table{border-collapse:collapse;width:100%}td,th{
 border-bottom:1px solid var(--line);padding:.35rem .6rem; text-align:left;vertical-align:top}th{
 color:var(--quiet);font-weight:600}td{overflow-wrap:anywhere} tr:target{background:var(--target)}td.number{
-white-space:nowrap}td.where{min-width:9.5rem} .counts{width:auto}.counts td+td{text-align:right} .chip{
+white-space:nowrap}.counts{width:auto}.counts td+td{text-align:right} .chip{
 padding:.1rem .5rem;border-radius:.3rem;border:1px solid;white-space:nowrap} .chip.create{
 background:var(--create);border-color:var(--create-line)} .chip.moved{background:var(--moved);
 border-color:var(--moved-line)} .chip.update{background:var(--update);border-color:var(--update-line)}
@@ -47,7 +47,7 @@ svg .old{fill:none;stroke:var(--moved-line);stroke-dasharray:5 4} svg .deactivat
 stroke:var(--deactivate-line);stroke-dasharray:3 2} svg .delete{fill:var(--delete);
 stroke:var(--delete-line)}svg .line{fill:none;stroke-width:3} svg text{font:11px system-ui,sans-serif;
 fill:var(--quiet);text-anchor:middle;pointer-events:none} svg text.changed{fill:var(--text);font-weight:700}
-@media (max-width:640px){section{padding:.8rem .7rem}td.where{min-width:0}
+@media (max-width:640px){section{padding:.8rem .7rem}
 table:not(.counts),table:not(.counts) :is(tbody,tr,td){display:block}table:not(.counts) th{display:none}
 table:not(.counts) tr{border-bottom:1px solid var(--line);padding:.4rem 0}
 table:not(.counts) td{border:0;padding:.1rem 0}table:not(.counts) td:empty{display:none}

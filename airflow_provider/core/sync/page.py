@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from itertools import islice
 
@@ -20,6 +20,9 @@ WORDS = {
     "delete": "deleted",
 }
 """Kinds of changes, in the order of the page, with the words for them."""
+
+Field = tuple[str, str, str]
+"""Difference of a field: its name, its old and its new value; an empty text for no value."""
 
 
 def page_path(plan_output: str) -> str:
@@ -65,16 +68,40 @@ def render_legend(counts: Mapping[str, int]) -> str:
     return f'<p>{" ".join(chips)} <span class="chip calm">stays</span></p>'
 
 
-def render_field(name: str, old: str, new: str) -> str:
-    """Return the difference of a field; an empty text is no value."""
+def render_changes(columns: Sequence[str], rows: Iterable[Sequence[str]], count: int) -> Iterator[str]:
+    """Yield the table of all changes, numbered from 1; without any, a sentence that says so.
+
+    :param columns: names of the columns after the number.
+    :param rows: HTML of the cells of each change; only the first ones are read.
+    :param count: number of changes.
+    """
+    if not count:
+        yield "<section><h2>Nothing changes</h2><p>All is as the source wants it.</p></section>"
+        return
+    head = "".join(f"<th>{name}</th>" for name in ("#", *columns))
+    yield f"<section><h2>All changes</h2><table><tr>{head}</tr>"
+    for number, row in enumerate(islice(rows, MOST_ROWS), 1):
+        cells = "".join(f"<td>{cell}</td>" for cell in row)
+        yield f'<tr id="change-{number}"><td class="number">{number}</td>{cells}</tr>'
+    rest = f"<p>And {count - MOST_ROWS} more; the plan's JSON has all.</p>" if count > MOST_ROWS else ""
+    yield f"</table>{rest}</section>"
+
+
+def render_name(name: str, key: str) -> str:
+    """Return what a change is about: its name, and below it its key or id unless that is the same."""
+    below = f'<br><span class="quiet">{escape(key)}</span>' if key and key != name else ""
+    return f"<b>{escape(name)}</b>{below}"
+
+
+def render_fields(fields: Iterable[Field]) -> str:
+    """Return the differences of a change, one a line."""
+    return "<br>".join(_field(*one) for one in fields)
+
+
+def _field(name: str, old: str, new: str) -> str:
     before = f'<span class="old-value">{escape(old)}</span> → ' if old else ""
     after = f'<span class="new-value">{escape(new)}</span>' if new else "nothing"
     return f"{escape(name)}: {before}{after}"
-
-
-def render_rest(count: int) -> str:
-    """Return the sentence about changes that the table does not have; empty without any."""
-    return f"<p>And {count - MOST_ROWS} more; the plan's JSON has all.</p>" if count > MOST_ROWS else ""
 
 
 def render_failures(failed: Iterable[Json]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider.core.pages.links import page_url, record_page
 from airflow_provider.core.pages.page import PLAN
-from airflow_provider.core.sync.page import WORDS, page_path
+from airflow_provider.core.sync.page import WORDS, Field, page_path
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
@@ -34,9 +34,6 @@ _JOINER = "\u2060"
 
 # Airflow's UI makes links of plain addresses, even of escaped ones: they are found after Markdown is parsed.
 _ADDRESS = re.compile(r"(https?:|www(?=\.)|@)", re.IGNORECASE)
-
-Field = tuple[str, str, str]
-"""Difference of a field: its name, its old and its new value; an empty text for no value."""
 
 
 @dataclass(frozen=True, slots=True)

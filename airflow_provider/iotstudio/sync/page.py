@@ -8,15 +8,16 @@ from html import escape
 from typing import Any
 
 from airflow_provider.core.sync.page import (
-    MOST_ROWS,
+    Field,
     plan_page_parts,
     render_cards,
+    render_changes,
     render_chip,
     render_failures,
-    render_field,
-    render_rest,
+    render_fields,
+    render_name,
 )
-from airflow_provider.core.sync.summary import Field, PlanSummary
+from airflow_provider.core.sync.summary import PlanSummary
 from airflow_provider.iotstudio.sync.document import Change, Plan
 
 MAX_VALUE = 300
@@ -64,23 +65,16 @@ def _compared(plan: Plan) -> str:
 def _content(plan: Plan) -> Iterator[str]:
     yield f'<p class="quiet">Compared with {escape(_compared(plan))}. Nothing is written yet.</p>'
     yield render_cards(plan.counts(), plan.unchanged, len(plan.failed))
-    if plan.changes:
-        head = "<tr><th>Row</th><th></th><th>Thing</th><th>Change</th></tr>"
-        yield f"<section><h2>Changes</h2><table>{head}"
-        yield from map(_row, plan.changes[:MOST_ROWS])
-        yield f"</table>{render_rest(len(plan.changes))}</section>"
+    yield from render_changes(
+        ("What", "Which", "Row", "Fields"), map(_cells, plan.changes), len(plan.changes)
+    )
     yield from render_failures(plan.failed)
 
 
-def _row(change: Change) -> str:
-    title, key = escape(change.title), escape(change.id or change.key)
-    name = title if title == key else f'{title}<br><span class="quiet">{key}</span>'
-    differences = "<br>".join(render_field(*field) for field in _differences(change))
-    number = escape(str(change.row)) if change.row else ""
-    return (
-        f'<tr><td class="number">{number}</td><td>{render_chip(change.operation)}</td><td>{name}</td>'
-        f"<td>{differences}</td></tr>"
-    )
+def _cells(change: Change) -> tuple[str, ...]:
+    name = render_name(change.title, change.id or change.key)
+    fields = render_fields(_differences(change))
+    return render_chip(change.operation), name, escape(str(change.row or "")), fields
 
 
 def _differences(change: Change) -> Iterator[Field]:

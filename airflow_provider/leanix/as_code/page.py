@@ -8,14 +8,15 @@ from html import escape
 from typing import Any
 
 from airflow_provider.core.sync.page import (
-    MOST_ROWS,
+    Field,
     plan_page_parts,
     render_cards,
+    render_changes,
     render_chip,
-    render_field,
-    render_rest,
+    render_fields,
+    render_name,
 )
-from airflow_provider.core.sync.summary import Field, PlanSummary
+from airflow_provider.core.sync.summary import PlanSummary
 from airflow_provider.leanix.as_code.plan import Entry, Plan
 
 _TITLE = "Plan for processor configurations"
@@ -61,17 +62,12 @@ def _content(plan: Plan) -> Iterator[str]:
     counts = plan.counts()
     yield f'<p class="quiet">Compared with those of {escape(plan.host)}. Nothing is written yet.</p>'
     yield render_cards(_written(counts), counts["unchanged"], 0)
-    if changed := _changed(plan):
-        yield "<section><h2>Changes</h2><table><tr><th></th><th>Configuration</th><th>Change</th></tr>"
-        yield from map(_row, changed[:MOST_ROWS])
-        yield f"</table>{render_rest(len(changed))}</section>"
+    changed = _changed(plan)
+    yield from render_changes(("What", "Which", "Fields"), map(_cells, changed), len(changed))
 
 
-def _row(entry: Entry) -> str:
-    differences = "<br>".join(render_field(*field) for field in _differences(entry))
-    return (
-        f"<tr><td>{render_chip(entry.operation)}</td><td>{escape(entry.name)}</td><td>{differences}</td></tr>"
-    )
+def _cells(entry: Entry) -> tuple[str, ...]:
+    return render_chip(entry.operation), render_name(entry.name, ""), render_fields(_differences(entry))
 
 
 def _differences(entry: Entry) -> Iterator[Field]:

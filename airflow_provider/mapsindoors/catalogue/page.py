@@ -8,15 +8,16 @@ from html import escape
 from typing import Any
 
 from airflow_provider.core.sync.page import (
-    MOST_ROWS,
+    Field,
     plan_page_parts,
     render_cards,
+    render_changes,
     render_chip,
     render_failures,
-    render_field,
-    render_rest,
+    render_fields,
+    render_name,
 )
-from airflow_provider.core.sync.summary import Field, PlanSummary
+from airflow_provider.core.sync.summary import PlanSummary
 from airflow_provider.mapsindoors.catalogue.document import Change, Plan
 from airflow_provider.mapsindoors.plan.text import to_text
 
@@ -56,24 +57,15 @@ def _title(plan: Plan, solution: str) -> str:
 def _content(plan: Plan) -> Iterator[str]:
     yield f'<p class="quiet">Compared with {plan.compared} {escape(plan.kind)}. Nothing is written yet.</p>'
     yield render_cards(plan.counts(), plan.unchanged, len(plan.failed))
-    if plan.changes:
-        head = "<tr><th>Row</th><th></th><th>Which</th><th>Change</th></tr>"
-        yield f"<section><h2>Changes</h2><table>{head}"
-        yield from map(_row, plan.changes[:MOST_ROWS])
-        yield f"</table>{render_rest(len(plan.changes))}</section>"
+    yield from render_changes(
+        ("What", "Which", "Row", "Fields"), map(_cells, plan.changes), len(plan.changes)
+    )
     yield from render_failures(plan.failed)
 
 
-def _row(change: Change) -> str:
-    differences = "<br>".join(render_field(*field) for field in _differences(change))
-    which = escape(change.key)
-    if change.id:
-        which += f'<br><span class="quiet">{escape(change.id)}</span>'
-    number = escape(str(change.row))
-    return (
-        f'<tr><td class="number">{number}</td><td>{render_chip(change.operation)}</td><td>{which}</td>'
-        f"<td>{differences}</td></tr>"
-    )
+def _cells(change: Change) -> tuple[str, ...]:
+    fields = render_fields(_differences(change))
+    return render_chip(change.operation), render_name(change.key, change.id), escape(str(change.row)), fields
 
 
 def _differences(change: Change) -> Iterator[Field]:

@@ -7,15 +7,15 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from airflow_provider.core.sync.page import (
-    MOST_ROWS,
     WORDS,
     plan_page_parts,
     render_cards,
+    render_changes,
     render_chip,
     render_failures,
-    render_field,
+    render_fields,
     render_legend,
-    render_rest,
+    render_name,
 )
 from airflow_provider.core.sync.summary import PlanSummary
 from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot
@@ -116,17 +116,19 @@ def _maps(places: Places, snapshot: SolutionSnapshot) -> Iterator[str]:
 
 
 def _table(changes: list[Change], places: Places, snapshot: SolutionSnapshot) -> Iterator[str]:
-    if not changes:
-        yield "<section><h2>Nothing changes</h2><p>The map is as the source wants it.</p></section>"
-        return
     where = {number: place_name(place, snapshot, 2) for place, there in places for number, _ in there}
-    yield "<section><h2>All changes</h2>"
-    yield "<table><tr><th>#</th><th>What</th><th>Which</th><th>Where</th><th>Row</th><th>Fields</th></tr>"
-    for number, change in enumerate(changes[:MOST_ROWS], 1):
-        which = f"{escape(change.base_type)} <b>{escape(change.name)}</b><br>"
-        which += f'<span class="quiet">{escape(change.key or change.id)}</span>'
-        fields = "<br>".join(render_field(*difference) for difference in describe_change(change, snapshot))
-        cells = f'<td class="number">{number}</td><td>{render_chip(kind_of(change))}</td><td>{which}</td>'
-        cells += f"<td>{escape(where[number])}</td><td>{change.row or ''}</td>"
-        yield f'<tr id="change-{number}">{cells}<td>{fields}</td></tr>'
-    yield f"</table>{render_rest(len(changes))}</section>"
+    rows = (_cells(change, where[number], snapshot) for number, change in enumerate(changes, 1))
+    yield from render_changes(("What", "Which", "Where", "Row", "Fields"), rows, len(changes))
+
+
+def _cells(change: Change, where: str, snapshot: SolutionSnapshot) -> tuple[str, ...]:
+    key = change.key or change.id
+    name = f"{escape(change.base_type)} {render_name(change.name or key, key)}"
+    row = escape(str(change.row or ""))
+    return (
+        render_chip(kind_of(change)),
+        name,
+        escape(where),
+        row,
+        render_fields(describe_change(change, snapshot)),
+    )

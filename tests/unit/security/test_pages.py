@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider.core.pages.page import PLAN, page_parts, page_prefix
-from airflow_provider.core.sync.page import render_failures, render_field
+from airflow_provider.core.sync.page import render_changes, render_failures, render_fields, render_name
 from airflow_provider.leanix.as_code.page import page as leanix_page
 from airflow_provider.mapsindoors.catalogue.page import page as catalogue_page
 
@@ -58,8 +58,10 @@ def catalogue_plan() -> str:
 
 
 def parts() -> str:
-    rows = render_failures([{"row": EVIL, "key": EVIL, "reasons": [EVIL]}])
-    return "".join(page_parts(page_prefix(EVIL, PLAN), EVIL, [render_field(EVIL, EVIL, EVIL), *rows]))
+    failures = render_failures([{"row": EVIL, "key": EVIL, "reasons": [EVIL]}])
+    cells = (render_name(EVIL, f"{EVIL} key"), render_fields([(EVIL, EVIL, EVIL)]))
+    changes = render_changes(("Which", "Fields"), [cells], 1)
+    return "".join(page_parts(page_prefix(EVIL, PLAN), EVIL, [*changes, *failures]))
 
 
 @pytest.mark.parametrize("make", [leanix_plan, catalogue_plan, parts])

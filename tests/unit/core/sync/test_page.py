@@ -35,12 +35,45 @@ def test_cards_count_every_kind_that_is_given() -> None:
     ],
 )
 def test_a_field_has_its_values_of_before_and_after(old: str, new: str, shown: str) -> None:
-    assert page.render_field("<name>", old, new) == f"&lt;name&gt;: {shown}"
+    assert page.render_fields([("<name>", old, new)]) == f"&lt;name&gt;: {shown}"
+
+
+def test_the_fields_of_a_change_are_one_a_line() -> None:
+    assert page.render_fields([("a", "", ""), ("b", "", "")]) == "a: nothing<br>b: nothing"
+    assert page.render_fields([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("key", "below"), [("<k>", '<br><span class="quiet">&lt;k&gt;</span>'), ("<n>", ""), ("", "")]
+)
+def test_a_name_has_its_key_below_it_unless_that_is_the_same(key: str, below: str) -> None:
+    assert page.render_name("<n>", key) == f"<b>&lt;n&gt;</b>{below}"
+
+
+def test_changes_are_numbered_in_a_table() -> None:
+    assert "".join(page.render_changes(("What", "Which"), [("a", "b"), ("c", "d")], 2)) == (
+        "<section><h2>All changes</h2><table><tr><th>#</th><th>What</th><th>Which</th></tr>"
+        '<tr id="change-1"><td class="number">1</td><td>a</td><td>b</td></tr>'
+        '<tr id="change-2"><td class="number">2</td><td>c</td><td>d</td></tr></table></section>'
+    )
+
+
+def test_a_page_without_changes_says_so() -> None:
+    assert "".join(page.render_changes(("What",), [], 0)) == (
+        "<section><h2>Nothing changes</h2><p>All is as the source wants it.</p></section>"
+    )
 
 
 def test_a_long_table_says_how_many_rows_it_lacks() -> None:
-    assert page.render_rest(2000) == ""
-    assert page.render_rest(2001) == "<p>And 1 more; the plan's JSON has all.</p>"
+    def table(count: int) -> str:
+        return "".join(page.render_changes(("What",), (("a",) for _ in range(count)), count))
+
+    assert table(2000).endswith(
+        '<tr id="change-2000"><td class="number">2000</td><td>a</td></tr></table></section>'
+    )
+    assert table(2001) == table(2000).replace(
+        "</table>", "</table><p>And 1 more; the plan's JSON has all.</p>"
+    )
 
 
 def test_rows_that_are_left_out_have_all_of_their_reasons() -> None:

@@ -77,6 +77,18 @@ def test_every_kind_of_change_is_drawn_on_its_floor(service: MapsIndoorsService,
     assert ">&lt;b&gt;Reception&lt;/b&gt; &amp; more</span>" in text
 
 
+def test_the_name_of_a_source_file_is_no_markup(service: MapsIndoorsService, tmp_path: Path) -> None:
+    source = tmp_path / "rows"
+    source.mkdir()
+    (source / "<img src=x onerror=alert(1)>.csv").write_text("externalId,name\nA-0-01,Lobby\n")
+    (source / "plain.csv").write_text("externalId,name\nA-0-02,Desk\n")
+    text = planned(service, tmp_path, f"{source}/")
+    found = Tags()
+    found.feed(text)
+    assert "img" not in found.tags
+    assert "<td>&lt;img src=x onerror=alert(1)&gt;.csv:1</td>" in text
+
+
 def test_the_page_needs_nothing_else_and_runs_nothing(service: MapsIndoorsService, tmp_path: Path) -> None:
     text = planned(service, tmp_path)
     found = Tags()
