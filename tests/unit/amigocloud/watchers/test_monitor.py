@@ -157,14 +157,28 @@ async def poll_now():
 markers = (f"marker:{number}" for number in count())
 
 
+async def all_heard(sockets):
+    """Wait until all monitors have read what was sent to them until now.
+
+    The line of a monitor that has ended may still be there, and hears nothing: when lines change, ask again.
+    """
+    marker, lines, there = next(markers), sockets.listeners(), set(sockets.connections)
+    sockets.emit(marker, {})
+
+    def is_heard():
+        return sum(marker in monitor.heard for monitor in ObservedMonitor.instances) >= lines
+
+    await until(lambda: is_heard() or set(sockets.connections) != there)
+    if not is_heard():
+        await all_heard(sockets)
+
+
 async def fired_exactly(sandbox, fired, expected):
     """Wait until as many events as expected have fired, and check that further polls fire no more."""
     await until(lambda: len(fired) >= expected)
     sockets = sandbox.amigocloud.sockets
     if sockets.listeners() and not sockets.lose and not sockets.silent:
-        marker, lines = next(markers), sockets.listeners()
-        sockets.emit(marker, {})
-        await until(lambda: sum(marker in monitor.heard for monitor in ObservedMonitor.instances) >= lines)
+        await all_heard(sockets)
     await poll_now()
     assert len(fired) == expected
     return fired
