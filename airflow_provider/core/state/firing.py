@@ -210,7 +210,6 @@ class Firing:
             task.add_done_callback(_confirming.discard)
 
     async def _confirm(self, turns: Turns) -> None:
-        following = ""
         while self._unconfirmed:
             fired, value = entry = self._unconfirmed[0]
             for event in fired:
@@ -219,10 +218,9 @@ class Firing:
                 return  # another process's state was adopted meanwhile
             if value is not None:
                 await self._store(value)
-            following = fingerprint(self._stored)
             if self._is_next(entry):
                 self._unconfirmed.popleft()
-        await turns.release(following)
+        await turns.release(fingerprint(self._stored))
 
     def _is_next(self, entry: tuple[list[FiredEvent], Any]) -> bool:
         return bool(self._unconfirmed) and self._unconfirmed[0] is entry

@@ -57,14 +57,16 @@ class Turns:
     :param log: receives why a turn is waited for.
     """
 
+    # Set by the first turn that is taken, and by the first record that is read.
+    _taken_at: float
+    _seen: Any
+    _seen_at: float
+
     def __init__(self, trigger: BaseEventTrigger, name: str, log: Logger) -> None:
         self._mine = ""
         self._log = log
         self._store = WatcherState(trigger, f"turn {name}", log)
         self._pauses = Pauses.here()
-        self._taken_at = -1.0
-        self._seen: Any = None
-        self._seen_at = 0.0
         self._slow = 0
         self._following = ""
         self._lock = asyncio.Lock()
