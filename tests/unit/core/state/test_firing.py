@@ -505,3 +505,149 @@ def test_turns_are_taken_in_a_triggerer_that_has_a_store() -> None:
         (None, {"trigger_id": 1}, False),
     ):
         assert asyncio.run(turns_of(store, **fields)) is expected
+
+
+class Counting(FakeStateStore):
+    """A store that counts its reads and writes, by key."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads, self.writes = Counter[str](), Counter[str]()
+
+    async def aget(self, key: str, default: Any = None) -> Any:
+        self.reads[key] += 1
+        return self.get(key, default)
+
+    async def aset(self, key: str, value: Any) -> None:
+        self.writes[key] += 1
+        self.set(key, value)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    fake = FakeClock()
+    for module in (pauses, turns, firing):
+        monkeypatch.setattr(module, "clock", fake)
+    monkeypatch.setattr(pauses, "_task_pauses", {})
+    monkeypatch.setattr(asyncio, "sleep", fake.asleep)
+    return fake
+
+
+async def opened(store: FakeStateStore | None, **fields: Any) -> Firing:
+    watcher = firing_with(store, **fields)
+    watcher._pauses = pauses.Pauses(asyncio.get_running_loop())
+    await watcher.open()
+    return watcher
+
+
+@pytest.mark.parametrize("has_turns", [False, True])
+async def test_after_a_pause_between_two_events_the_next_one_needs_the_state_once_more(
+    clock: FakeClock, has_turns: bool
+) -> None:
+    store = Counting()
+    watcher = await opened(store, **({"trigger_id": 1} if has_turns else {}))
+    if watcher._turns:
+        watcher._turns._pauses = watcher._pauses
+        clock.now += turns.TAKEN_SECONDS
+    events = watcher.events(decide("a", "b", "c", "d"))
+    assert (await anext(events)).payload == {"item": "a"}  # type: ignore[attr-defined]
+    read = store.reads["w"]
+    assert (await anext(events)).payload == {"item": "b"}  # type: ignore[attr-defined]
+    assert store.reads["w"] == read
+    clock.now += 40
+    assert [event.payload["item"] async for event in events] == ["c", "d"]  # type: ignore[attr-defined]
+    assert store.reads["w"] == read + 1
+
+
+async def test_after_a_pause_between_two_events_another_process_s_state_ends_them(clock: FakeClock) -> None:
+    store = Counting()
+    watcher = await opened(store)
+    events = watcher.events(decide("a", "b"))
+    await anext(events)
+    clock.now += 40
+    store.set("w", {"at": 7})
+    assert [event async for event in events] == []
+    assert (watcher.is_outdated, watcher.value) == (True, {"at": 7})
+
+
+async def test_without_a_store_a_watcher_continues_after_a_pause(clock: FakeClock) -> None:
+    watcher = await opened(None)
+    assert await fired(watcher, decide("a", value={"at": 1})) == ["a"]
+    clock.now += 40
+    assert await fired(watcher, decide("b")) == ["b"]
+    assert clock.slept == [firing.REST_SECONDS]
+    assert not watcher.is_outdated
+
+
+async def test_in_a_triggerer_a_state_that_no_event_leads_to_is_stored_at_once_and_once() -> None:
+    store = Counting()
+    watcher = await opened(store, trigger_id=1)
+    before = store.writes["turn w"]
+    assert await fired(watcher, decide(value={"at": 1})) == []
+    assert (firing._confirming, store["w"]) == (set(), {"at": 1})
+    assert (store.writes["w"], store.writes["turn w"]) == (1, before)
+
+
+@pytest.mark.parametrize("fires_again", [False, True])
+async def test_events_before_another_process_s_state_was_adopted_store_nothing_when_they_are_handed_over(
+    monkeypatch: pytest.MonkeyPatch, fires_again: bool
+) -> None:
+    monkeypatch.setattr(turns, "TAKEN_SECONDS", 0.0)
+    store = Counting()
+    watcher = await opened(store, trigger_id=1)
+    (first,) = [event async for event in watcher.events(decide("a", value={"at": 1}))]
+    (early,) = firing._confirming
+    await asyncio.sleep(0)  # it waits for the event
+    store.set("w", {"at": 7})
+    assert await fired(watcher, decide("b")) == []
+    if fires_again:
+        (second,) = [event async for event in watcher.events(decide("c", value={"at": 8}))]
+        assert len(firing._confirming) == 2
+    assert not hasattr(first, "task_instance_state")
+    await early
+    assert (store["w"], store.writes["w"]) == ({"at": 7}, 0)
+    if fires_again:
+        assert not hasattr(second, "task_instance_state")
+        await asyncio.gather(*firing._confirming)
+        assert (store["w"], store["turn w"]["next"]) == ({"at": 8}, None)
+
+
+async def test_each_event_of_an_observation_is_waited_for_before_the_state_is_stored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(turns, "TAKEN_SECONDS", 0.0)
+    store = FakeStateStore()
+    watcher = firing_with(store, trigger_id=1)
+    await watcher.open()
+    events = [event async for event in watcher.events(decide("a", "b", value={"at": 1}))]
+    for event in events:
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert "w" not in store
+        assert not hasattr(event, "task_instance_state")
+    await asyncio.gather(*firing._confirming)
+    assert (store["w"], store["turn w"]["next"]) == ({"at": 1}, None)
+
+
+async def test_events_that_change_no_state_are_confirmed_without_storing_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(turns, "TAKEN_SECONDS", 0.0)
+    store = Counting()
+    store.set("w", {"at": 1})
+    watcher = await opened(store, trigger_id=1)
+    (event,) = [event async for event in watcher.events(decide("a"))]
+    assert not hasattr(event, "task_instance_state")
+    await asyncio.gather(*firing._confirming)
+    assert (store.writes["w"], store["w"], store["turn w"]["next"]) == (0, {"at": 1}, None)
+
+
+async def test_in_a_triggerer_a_state_that_does_not_fit_takes_no_turn_and_is_not_stored() -> None:
+    store = Counting()
+    watcher = await opened(store, trigger_id=1)
+    before = store.writes["turn w"]
+    large = {"at": "x" * 70_000}
+    (event,) = [event async for event in watcher.events(decide("a", value=large))]
+    assert not hasattr(event, "task_instance_state")
+    await asyncio.gather(*firing._confirming)
+    assert (store.writes["w"], store.writes["turn w"], watcher.value == large) == (0, before, True)

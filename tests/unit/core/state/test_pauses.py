@@ -199,7 +199,7 @@ def test_a_thread_notices_a_pause_without_being_asked(
     before = {*threading.enumerate()}
     task = TaskPauses()
     (beating,) = {*threading.enumerate()} - before
-    assert beating.daemon, "no process waits for its end"
+    assert (beating.name, beating.daemon) == ("pauses", True), "no process waits for its end"
     clock.now += pauses.LONG_TASK_SECONDS + 1
     until(lambda: task._ended_at == clock.now, seconds=30)
     assert task._length == pauses.LONG_TASK_SECONDS + 1

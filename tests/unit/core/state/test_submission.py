@@ -227,3 +227,38 @@ def test_before_airflow_3_3_a_state_is_kept_without_an_argument(monkeypatch: pyt
     assert without_expiry() == ({"retention": never} if never else {})
     monkeypatch.delattr(context, "NEVER_EXPIRE", raising=False)
     assert without_expiry() == {}
+
+
+def test_a_stored_work_has_these_members_and_no_others() -> None:
+    store = FakeStateStore()
+    work = open_(store)
+    request = fingerprint(1)
+    work.intend()
+    assert store["submission"] == {"request": request, "generation": 0}
+    work.renew()
+    assert store["submission"] == {"request": request, "generation": 0, "closed": True}
+    work.intend({"at": 5})
+    work.renew()
+    assert store["submission"] == {"request": request, "generation": 1, "closed": True}
+    work.created("run-1", {"at": 7})
+    known = {"request": request, "generation": 2, "remote_id": "run-1", "note": {"at": 7}}
+    assert store["submission"] == known
+    work.finished()
+    assert store["submission"] == {**known, "closed": True, "taken_by": 2}
+
+
+def test_the_note_of_other_work_is_not_known_and_a_damaged_id_is_none() -> None:
+    store = FakeStateStore()
+    open_(store).created("run-1", {"at": 7})
+    changed = open_(store, request=2)
+    assert (changed.note, changed.earlier_id) == (None, "run-1")
+    store.set("submission", {**store.get("submission"), "remote_id": 5})
+    assert (open_(store).remote_id, open_(store, request=2).earlier_id) == (None, None)
+
+
+def test_work_that_was_taken_by_other_tries_is_not_known() -> None:
+    store = FakeStateStore()
+    first = open_(store, max_tries=2)
+    first.created("run-1")
+    first.finished()
+    assert [open_(store, max_tries=tries).is_known for tries in (1, 2, 3)] == [False, True, False]

@@ -175,3 +175,65 @@ async def test_a_turn_that_is_lost_during_the_claim_is_asked_for_once_more(
 
     monkeypatch.setattr(mine._store, "write", overwritten)
     assert await mine.claim("s1", "s0") is Claim.AGAIN
+
+
+async def test_a_claim_is_slow_when_it_took_more_than_four_seconds(
+    make: Callable[[], Turns], clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = make()
+    await mine.open("s0")
+    read = mine._store.read
+    for seconds, claim in ((2.0, Claim.GRANTED), (2.05, Claim.AGAIN)):
+        clock.now += 10
+        mine._pauses.since(clock.now)
+
+        async def slow_read(seconds: float = seconds) -> Any:
+            clock.now += seconds
+            mine._pauses._beat_at = clock.now
+            return await read()
+
+        monkeypatch.setattr(mine._store, "read", slow_read)
+        assert await mine.claim("s1", "s0") is claim
+
+
+async def test_a_new_owner_has_a_random_time_of_two_to_four_seconds(
+    make: Callable[[], Turns], store: FakeStateStore, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bounds: list[tuple[float, float]] = []
+
+    def uniform(least: float, most: float) -> float:
+        bounds.append((least, most))
+        return 3.0
+
+    monkeypatch.setattr(turns.random, "uniform", uniform)
+    mine = make()
+    await mine.open("s0")
+    store.set(KEY, {"by": "other", "next": None})
+    assert await mine.claim("s1", "s0") is Claim.OUTDATED
+    assert (bounds[-1], clock.slept) == ((2.0, 4.0), [3.0])
+
+
+async def test_the_rest_of_a_wait_is_no_longer_than_what_is_left_of_it(
+    make: Callable[[], Turns], store: FakeStateStore, clock: FakeClock
+) -> None:
+    store.set(KEY, {"by": "other", "next": "s1"})
+    mine = make()
+    await mine.open("s0")
+    clock.now += 29.5
+    assert await mine.claim("s1", "s0") is Claim.AGAIN
+    assert (clock.slept, store[KEY]["by"]) == ([0.5], "other")
+    assert await mine.claim("s1", "s0") is Claim.AGAIN
+    assert (clock.slept, store[KEY]["by"]) == ([0.5], mine._mine)
+
+
+async def test_each_process_that_is_waited_for_is_one_log_line(
+    make: Callable[[], Turns], store: FakeStateStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    store.set(KEY, {"by": "other", "next": "s1"})
+    mine = make()
+    await mine.open("s0")
+    for name in ("other", "other", "third", "third"):
+        store.set(KEY, {"by": name, "next": "s1"})
+        await mine.claim("s1", "s0")
+    assert caplog.text.count("was about to fire") == 2

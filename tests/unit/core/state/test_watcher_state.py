@@ -114,3 +114,18 @@ async def test_a_failed_write_of_one_asset_is_logged_and_the_others_are_written(
     assert not await state(Broken(1), second).write(7)
     assert second == {"w": 7}
     assert "the asset's state cannot be written: no store" in caplog.text
+
+
+async def test_reads_are_repeated_ever_more_rarely_up_to_half_a_minute(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    set_in_module(monkeypatch, watcher_state, "asyncio", sleep=sleep)
+    monkeypatch.setattr("random.uniform", lambda *_: 1.0)
+    assert await state(Broken(15)).read() is None
+    assert slept == sorted(slept)
+    assert slept[-1] == 30.0

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider.core.state.identity import fingerprint
 from airflow_provider.core.state.watermark import Watermark
 from airflow_provider.errors import InputError
 from tests.support.state_store import FakeStateStore
@@ -70,8 +71,11 @@ def test_without_stores_there_is_no_watermark_and_a_log_line(caplog: pytest.LogC
 
 
 def test_it_needs_one_asset() -> None:
-    with pytest.raises(InputError, match="needs one outlet asset, .* the task has 2"):
+    with pytest.raises(InputError) as caught:
         Watermark({}, ["a", "b"], "everything", LOG, name="w", argument="incremental")  # type: ignore[arg-type]
+    assert str(caught.value) == (
+        "incremental: needs one outlet asset, on which the watermark is kept; the task has 2"
+    )
 
 
 def test_a_damaged_state_is_an_error_that_names_it_and_says_what_to_do() -> None:
@@ -138,3 +142,36 @@ def test_the_state_of_another_source_is_named_in_the_log(caplog: pytest.LogCaptu
     assert "another source" not in caplog.text
     assert stores.run("2", source="some").start() == {}
     assert "is that of another source" in caplog.text
+
+
+def test_states_and_notes_have_these_keys_and_members() -> None:
+    stores, source = Stores(), fingerprint("everything")
+    stores.run("1").move({"until": 5})
+    stores.run("2").move({"until": 9})
+    stores.run("2").note({"rows": 3})
+    state = {"source": source, "run": "d/t/2/-1", "latest": {"until": 9}, "start": {"until": 5}}
+    assert stores.asset == {"w": state}
+    assert stores.runs["2"] == {"w": {"source": source, "rows": 3}}
+    mapped = stores.run("2", index=0)
+    mapped.move({"until": 1})
+    assert mapped.key == f"w_{source}"
+    assert stores.asset[mapped.key]["run"] == "d/t/2/0"
+
+
+def test_a_state_that_was_damaged_counts_as_that_of_another_source(caplog: pytest.LogCaptureFixture) -> None:
+    stores = Stores()
+    for damaged in ("damaged", {"latest": {"until": 5}}):
+        stores.asset.set("w", damaged)
+        assert stores.run("2").start() == {}
+    assert caplog.text.count("is that of another source") == 2
+
+
+def test_a_run_that_moves_its_own_state_again_warns_of_no_other_run(caplog: pytest.LogCaptureFixture) -> None:
+    stores = Stores()
+    stores.run("1").move({"until": 1})
+    second = stores.run("2")
+    second.start()
+    second.move({"until": 2})
+    second.move({"until": 3})
+    assert "max_active_runs" not in caplog.text
+    assert stores.run("3").start() == {"until": 3}
