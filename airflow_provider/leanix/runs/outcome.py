@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider.core.http.reply import truncate
 from airflow_provider.core.redaction import redact
 from airflow_provider.errors import RunFailedError, one_line
-from airflow_provider.leanix.api import FINISHED, PAGE, UNSUCCESSFUL, get_warnings
+from airflow_provider.leanix.api import FINISHED, PAGE, get_warnings
 
 if TYPE_CHECKING:
     from airflow_provider.leanix.hooks import LeanIXHook
@@ -91,12 +91,7 @@ def processed_count(stats: Mapping[str, Any]) -> int | None:
 
 
 def failure_reason(
-    outcome: RunOutcome,
-    fail_on: str = "errors",
-    max_errors: int = 0,
-    *,
-    sent: int = 0,
-    allow_unprocessed: bool = False,
+    outcome: RunOutcome, *, fail_on: str, max_errors: int, sent: int, allow_unprocessed: bool
 ) -> str:
     """Return the reason why a FINISHED run counts as failed, or an empty text when it is a success.
 
@@ -207,8 +202,10 @@ def raise_unless_successful(
 
     :raises RunFailedError: with the reason and a link to the workspace's sync log.
     """
-    reason = failure_reason(outcome, fail_on, max_errors, sent=sent, allow_unprocessed=allow_unprocessed)
-    if reason or outcome.status in UNSUCCESSFUL:
+    reason = failure_reason(
+        outcome, fail_on=fail_on, max_errors=max_errors, sent=sent, allow_unprocessed=allow_unprocessed
+    )
+    if reason:
         url = hook.sync_log_url()
         reason = f"{reason}\nThe workspace's sync log: {url}" if url else reason
         raise RunFailedError(outcome.run_id, outcome.status, reason)

@@ -17,6 +17,7 @@ from airflow_provider.leanix.runs.outcome import (
     build_outcome,
     failure_reason,
     processed_count,
+    raise_unless_successful,
 )
 from airflow_provider.sandbox.leanix.seed import tutorial_items
 from tests.support.task_runner import TaskRunner
@@ -179,9 +180,11 @@ def test_warnings_are_read_page_by_page(sizes: list[int | None], found: int) -> 
 
 def reason(fail_on: str = "errors", max_errors: int = 0, **more: Any) -> str:
     facts = {"processed": 5, "errors": 0, "warnings": 0, "status": "FINISHED", "messages": ["one", "two"]}
-    options = {name: more.pop(name) for name in ("sent", "allow_unprocessed") if name in more}
+    sent, allow_unprocessed = more.pop("sent", 0), more.pop("allow_unprocessed", False)
     outcome = RunOutcome("r", **{**facts, **more})  # type: ignore[arg-type]
-    return failure_reason(outcome, fail_on, max_errors, **options)
+    return failure_reason(
+        outcome, fail_on=fail_on, max_errors=max_errors, sent=sent, allow_unprocessed=allow_unprocessed
+    )
 
 
 @pytest.mark.parametrize(
@@ -216,3 +219,33 @@ def test_a_finished_run_counts_as_failed_for_these_reasons(options: dict[str, An
     assert found.startswith(beginning)
     assert bool(found) == bool(beginning)
     assert "one" in found or not beginning
+
+
+@pytest.mark.parametrize("status", ["FAILED", "STOPPED", "IN_PROGRESS", "ODD"])
+@pytest.mark.parametrize("fail_on", ["failed", "errors", "warnings"])
+def test_a_run_that_did_not_finish_counts_as_failed_and_its_counts_are_told(
+    status: str, fail_on: str
+) -> None:
+    found = reason(fail_on, 9, status=status, errors=2, sent=7, allow_unprocessed=True)
+    assert found == "5 processed, 2 errors, 0 warnings\n  - one\n  - two"
+
+
+@pytest.mark.parametrize(
+    ("url", "said"), [("https://x/log", "\nThe workspace's sync log: https://x/log"), ("", "")]
+)
+def test_an_error_leads_to_the_sync_log_if_the_token_tells_where_it_is(url: str, said: str) -> None:
+    hook: Any = SimpleNamespace(sync_log_url=lambda: url)
+    options = {"fail_on": "errors", "max_errors": 0, "sent": 0, "allow_unprocessed": False}
+    with pytest.raises(RunFailedError) as caught:
+        raise_unless_successful(hook, RunOutcome("r", "FAILED", 5), **options)  # type: ignore[arg-type]
+    counts = "5 processed, 0 errors, 0 warnings"
+    assert caught.value.args == ("r", "FAILED", f"{counts}{said}")
+    raise_unless_successful(hook, RunOutcome("r", "FINISHED", 5), **options)  # type: ignore[arg-type]
+
+
+def test_a_run_has_no_more_warnings_than_are_read(leanix: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    leanix.doubtful_items = 2
+    for most, counted in ((2000, 2), (1, 1)):
+        monkeypatch.setattr(outcome, "_MAX_WARNINGS", most)
+        operator = LeanIXRunOperator(task_id="run", timeout=20, content=tutorial_items(), **INBOUND)
+        assert TaskRunner(task_id=f"{most}").run(operator)["warnings"] == counted
