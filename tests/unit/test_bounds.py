@@ -66,7 +66,7 @@ def test_bounds_of_runs() -> None:
     assert (outcome.MAX_MESSAGES, outcome._MAX_WARNINGS) == (10, 2000)
     assert (shared_poll._MAX_SINGLE_POLLS, shared_poll._ROWS_PER_RUN) == (4, 500)
     assert (shared_poll._MAX_LIST_ROWS, shared_poll._STATUS_POLLS_PER_SECOND) == (50_000, 15)
-    assert shared_poll._HOOK_MAX_AGE == 60
+    assert (shared_poll._HOOK_MAX_AGE, shared_poll.RunWaiter("r", 5.0).pause) == (60, 0)
     assert {"CREATED", "IN_PROGRESS", "PENDING", "SEQUENTIALIZED"} == shared_poll._NOT_ENDED
     assert (shrink_guard._NAME, submit.SUPERSEDED_SECONDS) == ("leanix_full_run_items", 60)
     assert (wait._STOP_SECONDS, wait._STOP_INTERVAL, wait._UNKNOWN) == (3, 0.5, "UNKNOWN")

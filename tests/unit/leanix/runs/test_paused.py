@@ -18,6 +18,7 @@ from tests.unit.leanix.started_runs import OUTBOUND as DOCUMENT
 from tests.unit.leanix.started_runs import started, trigger_for
 
 from ..conftest import OUTBOUND
+from .test_submit import Crash, die_once
 
 
 def run_operator(**arguments: Any) -> LeanIXRunOperator:
@@ -66,7 +67,7 @@ def test_an_attempt_that_is_ended_after_a_pause_does_not_stop_the_run(
     (run_id,) = started()
     operator = run_operator()
     operator._submission = SimpleNamespace(remote_id=run_id)  # type: ignore[assignment]
-    monkeypatch.setattr(TaskPauses, "within", lambda self, seconds: 45.0)
+    monkeypatch.setattr(TaskPauses, "within", lambda self, seconds: 45.0 if seconds == 60.0 else 0.0)
     operator.on_kill()
     assert sandbox.counters.total("/stop") == 0
     assert f"Run {run_id} is not stopped: this task did not run for 45 s" in capsys.readouterr().out
@@ -95,3 +96,29 @@ def test_a_triggerer_that_lost_its_task_to_another_one_does_not_stop_the_run(
     asyncio.run(trigger.on_kill())
     assert asked == [{"dag_id": "dag", "task_ids": ["run"], "run_ids": ["r"], "map_index": 3}]
     assert (leanix.runs[0].status == "PENDING") == (state == "deferred")
+
+
+def test_a_run_that_is_started_now_is_not_named_as_one_that_never_was(
+    leanix: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    task = TaskRunner()
+    die_once(monkeypatch, LeanIXHook, "start_run", "before")
+    with pytest.raises(Crash):
+        task.run(run_operator())
+    assert task.run(run_operator())["status"] == "FINISHED"
+    output = capsys.readouterr().out
+    assert f"Resuming run {leanix.runs[0].id} of an earlier attempt, it is CREATED" in output
+    assert "never started" not in output
+
+
+def test_idle_runs_that_cannot_be_searched_for_stop_no_attempt(
+    leanix: Any, sandbox: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    task = TaskRunner()
+    die_once(monkeypatch, LeanIXHook, "start_run", "before")
+    with pytest.raises(Crash):
+        task.run(run_operator())
+    sandbox.faults.add("status", status=403, method="GET", path="/synchronizationRuns$", times=None)
+    assert task.run(run_operator())["status"] == "FINISHED"
+    assert "Runs that were never started are not searched for" in capsys.readouterr().out
+    assert leanix.starts == 1

@@ -106,6 +106,8 @@ def test_polls_of_the_list_become_rarer_down_to_the_interval_of_the_most_frequen
     assert pauses == pytest.approx([1.1, 1.65, 2.2, 2.2])
     del poller._futures[quick]
     assert poller._next_interval() == pytest.approx(1.1 * 1.5**4)
+    monkeypatch.setattr(shared_poll.random, "uniform", lambda least, most: least)
+    assert poller._next_interval() == pytest.approx(0.9 * 1.5**5)
 
 
 @pytest.mark.parametrize(

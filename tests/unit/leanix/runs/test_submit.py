@@ -20,6 +20,7 @@ from airflow_provider.errors import (
     ServerError,
 )
 from airflow_provider.leanix.hooks import LeanIXHook
+from airflow_provider.leanix.ldif.document import make_header, prepare
 from airflow_provider.leanix.operators import LeanIXRunOperator, LeanIXStartRunOperator
 from airflow_provider.leanix.runs import submit
 from airflow_provider.sandbox.leanix.seed import tutorial_items
@@ -445,8 +446,9 @@ def test_a_run_that_is_found_by_its_marker_decides_the_next_marker(
 
 def test_a_run_that_the_service_does_not_start_is_an_error(leanix: Any, sandbox: Any) -> None:
     sandbox.faults.add("status", status=400, path="/start$", body={"errors": ["not today"]}, times=None)
-    with pytest.raises(RequestRejectedError, match=r"does not start run \S+, which is CREATED"):
+    with pytest.raises(RequestRejectedError, match=r"does not start run \S+, which is CREATED") as caught:
         TaskRunner().run(run_operator())
+    assert (caught.value.status, caught.value.code) == (400, "")
 
 
 def test_started_run_with_the_latest_marker_is_selected() -> None:
@@ -504,3 +506,37 @@ def test_a_text_is_cut_only_where_the_marker_needs_the_room() -> None:
     assert submit.append_marker("x" * 494, "12345") == "x" * 494 + " 12345"
     assert submit.append_marker("x" * 495, "12345") == "x" * 493 + "… 12345"
     assert submit.append_marker("  x  ", "12345") == "x 12345"
+
+
+WANTED = "check that the workspace of the API token has the"
+KEY = "report/landscape/1.0.0/outbound/partial"
+
+
+@pytest.mark.parametrize(
+    ("said", "workspace", "group", "message"),
+    [
+        ("", None, None, f"refused; {WANTED} processor configuration {KEY}"),
+        ("", None, "nightly", f"refused; {WANTED} execution group 'nightly'"),
+        (
+            "It is not there.",
+            "w1",
+            None,
+            f"It is not there; {WANTED} processor configuration {KEY}, and that lxWorkspace w1 is its id",
+        ),
+    ],
+)
+@pytest.mark.parametrize("kind", [NotFoundError, PermissionDeniedError, RequestRejectedError])
+def test_a_refused_create_says_what_the_service_said_and_what_to_check(
+    kind: type[ApiError], said: str, workspace: str | None, group: str | None, message: str
+) -> None:
+    asked: list[Any] = []
+
+    def create_run(ldif: Any, *, execution_group: Any) -> str:
+        asked.append((ldif, execution_group))
+        raise kind(400, "", said)
+
+    ldif = prepare(make_header(**OUTBOUND, lx_workspace=workspace), None)
+    with pytest.raises(kind) as caught:
+        submit._send_create(SimpleNamespace(create_run=create_run), ldif, group)  # type: ignore[arg-type]
+    assert asked == [(ldif, group)]
+    assert caught.value.message == message

@@ -93,6 +93,11 @@ DOWN = ServerError(503, "", "down")
             "IN_PROGRESS",
             "it was IN_PROGRESS at the deadline; it could not be stopped: ",
         ),
+        (
+            Hook(DOWN, stopped=DOWN),
+            "UNKNOWN",
+            "it was UNKNOWN at the deadline; it could not be stopped: ",
+        ),
     ],
 )
 def test_a_run_that_has_not_ended_at_the_deadline_is_stopped(
@@ -103,13 +108,15 @@ def test_a_run_that_has_not_ended_at_the_deadline_is_stopped(
     assert (caught.value.run_id, caught.value.status) == ("r", status)
     assert reason in str(caught.value)
     assert len(hook.deadlines) == 2
-    assert clock.now <= hook.deadlines[0] == hook.deadlines[1]
+    assert clock.now <= hook.deadlines[0] == hook.deadlines[1] == 1003.0
 
 
 def test_a_run_that_ends_at_the_deadline_is_not_stopped(clock: FakeClock) -> None:
     assert wait.stop_at_deadline(Hook("FINISHED", stopped=DOWN), "r") == "FINISHED"  # type: ignore[arg-type]
     between = Hook("IN_PROGRESS", "FAILED", stopped=False)
     assert wait.stop_at_deadline(between, "r") == "FAILED"  # type: ignore[arg-type]
+    stopped = Hook("IN_PROGRESS", "STOPPED", stopped=False)
+    assert wait.stop_at_deadline(stopped, "r") == "STOPPED"  # type: ignore[arg-type]
     late = Hook("IN_PROGRESS", "IN_PROGRESS", "FINISHED", stopped=True)
     assert wait.stop_at_deadline(late, "r") == "FINISHED"  # type: ignore[arg-type]
 
@@ -187,3 +194,34 @@ def test_seconds_are_bounded(clock: FakeClock) -> None:
         5,
     ]
     assert wait.deadline_after(7) == clock.now + 7
+
+
+def test_a_run_that_is_being_stopped_is_polled_at_least_twice_a_second(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda *_: 1.0)
+    hook = Hook(*["IN_PROGRESS"] * 6, "FAILED", DOWN)
+    assert wait.status_after_stop(hook, "r", clock.now + 60) == "FAILED"  # type: ignore[arg-type]
+    assert clock.slept == [0.5] * 6
+    assert hook.statuses == [DOWN]
+
+
+def test_the_last_pause_before_results_ends_at_their_deadline(clock: FakeClock) -> None:
+    assert download(Hook(results=(None, None)), seconds=0.25, required=False) is None
+    assert clock.slept == [0.25]
+
+
+def test_the_report_of_the_results_is_passed_on_and_a_long_path_is_cut(clock: FakeClock) -> None:
+    hook, report = Hook(results=(None,)), object()
+    path = "x" * 300
+    with pytest.raises(RunFailedError) as caught:
+        wait.download_results(
+            *(hook, "r", path, None),  # type: ignore[arg-type]
+            seconds=0.0,
+            required=True,
+            report=report,  # type: ignore[arg-type]
+        )
+    assert hook.asked == [("r", path, {"output_format": None, "ldif_path": None, "report": report})]
+    assert (caught.value.run_id, caught.value.status) == ("r", "FINISHED")
+    reason = f"it has no results after 0 s, and nothing was written to {'x' * 200}"
+    assert caught.value.args[2] == f"{reason}; 'allow_no_results' accepts that"
