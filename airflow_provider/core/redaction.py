@@ -28,6 +28,9 @@ _MAX_PATH = 200
 _MAX_TOKENS = 32
 """Maximum recent tokens that a redactor knows."""
 
+_AHEAD = 100
+"""Characters that are read, beside those of the longest secret, after the last one that is shown."""
+
 _MAX_LOGGABLE = 1000
 """Maximum characters of a service's id, status or the like."""
 
@@ -125,6 +128,19 @@ class Redactor:
         text = re.sub(_TOKEN_MEMBERS, rf"\1{REDACTED}", text)
         text = re.sub(_PARAMETERS, rf"\1\2{REDACTED}", text)
         return re.sub(_SCHEMES, rf"\1 {REDACTED}", text)
+
+    def redact_beginning(self, text: str, longest: int) -> str:
+        """Return the beginning of a text, redacted, without reading all of a very long one.
+
+        A secret that is cut in two is not found. So more is redacted than is returned, and the whole text
+        where that got shorter.
+
+        :param text: the text.
+        :param longest: maximum number of characters to return.
+        """
+        head = text[: longest + _AHEAD + max(map(len, self._texts), default=0)]
+        shown = self.redact(head)
+        return (shown if shown == head else self.redact(text))[:longest]
 
     def redact_value(self, value: Any) -> Any:
         """Return a JSON value with all its texts redacted, keys included."""
@@ -266,6 +282,15 @@ def redact_token(token: str) -> None:
 def redact(text: str) -> str:
     """Return a text without the credentials that this process knows."""
     return _redactor.redact(text)
+
+
+def redact_beginning(text: str, longest: int) -> str:
+    """Return the beginning of a text without the credentials that this process knows.
+
+    :param text: the text, which may be very long.
+    :param longest: maximum number of characters to return.
+    """
+    return _redactor.redact_beginning(text, longest)
 
 
 def loggable(text: str) -> str:

@@ -31,7 +31,7 @@ from airflow_provider.amigocloud.watchers.observations import (
 )
 from airflow_provider.amigocloud.watchers.registry import WatchRegistry
 from airflow_provider.core.http.retry import RetryLimits
-from airflow_provider.core.redaction import redact
+from airflow_provider.core.redaction import redact_beginning
 from airflow_provider.errors import (
     NotFoundError,
     PermissionDeniedError,
@@ -224,7 +224,7 @@ class ConnectionMonitor:
             await self._publish(await socket.receive())
 
     async def _publish(self, event: Event) -> None:
-        name, payload = self._clean(event.name), self._clean_payload(event.brief())
+        name, payload = _clean(event.name), _clean_payload(event.brief())
         dataset, master = payload.get("dataset_id"), None
         async with self._order:
             asked = _now()
@@ -238,16 +238,17 @@ class ConnectionMonitor:
                         return  # the poll finds the change, and reports it once
             await self._queue.put(EventObservation(name, payload, master, asked=asked))
 
-    def _clean(self, text: str) -> str:
-        # Redact more than is kept: a secret that is cut in two is not found.
-        return redact(text[: 5 * MAX_TEXT])[:MAX_TEXT]
 
-    def _clean_payload(self, payload: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the payload shortened and redacted: a fired event is stored and logged in full."""
-        return {
-            self._clean(name): self._clean(value) if isinstance(value, str) else value
-            for name, value in islice(payload.items(), MAX_ENTRIES)
-        }
+def _clean(text: str) -> str:
+    return redact_beginning(text, MAX_TEXT)
+
+
+def _clean_payload(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the payload shortened and redacted: a fired event is stored and logged in full."""
+    return {
+        _clean(name): _clean(value) if isinstance(value, str) else value
+        for name, value in islice(payload.items(), MAX_ENTRIES)
+    }
 
 
 def _now() -> float:

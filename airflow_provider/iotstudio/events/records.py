@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from airflow_provider.core.http.reply import truncate
-from airflow_provider.core.redaction import redact
+from airflow_provider.core.redaction import redact_beginning
 from airflow_provider.errors import ServerError
 from airflow_provider.iotstudio import api
 
@@ -139,12 +139,14 @@ def _small(data: Any) -> Any:
     """Return data in short: texts are cut and redacted, a list is its length, objects have scalars only."""
     if isinstance(data, str):
         # What fires is stored and logged in full.
-        return redact(data[: 5 * MAX_TEXT])[:MAX_TEXT]
+        return redact_beginning(data, MAX_TEXT)
     if isinstance(data, list):
         return len(data)
     if isinstance(data, dict):
         members = list(data.items())[:MAX_MEMBERS]
         return {
-            redact(name)[:MAX_TEXT]: _small(value) for name, value in members if not isinstance(value, dict)
+            redact_beginning(name, MAX_TEXT): _small(value)
+            for name, value in members
+            if not isinstance(value, dict)
         }
     return data

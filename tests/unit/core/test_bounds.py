@@ -77,7 +77,7 @@ def test_sizes_of_requests_and_replies() -> None:
     assert (async_transport._KEPT_SECONDS, async_transport._CHUNKS_AT_ONCE) == (5, 50)
     assert (session._POOL, session._KNOWN_URLS, sync_transport._CHUNK) == (32, 256, MIB // 4)
     assert (redaction.REDACTED, redaction._MIN_LENGTH, redaction._MAX_PATH) == ("***", 4, 200)
-    assert (redaction._MAX_TOKENS, redaction._MAX_LOGGABLE) == (32, 1000)
+    assert (redaction._MAX_TOKENS, redaction._AHEAD, redaction._MAX_LOGGABLE) == (32, 100, 1000)
     assert redaction._redactor._tokens.maxlen == 64
 
 

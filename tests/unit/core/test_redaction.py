@@ -20,6 +20,7 @@ from airflow_provider.core.redaction import (
     loggable,
     mask,
     redact,
+    redact_beginning,
     redact_http_logs,
     redact_token,
     shown_path,
@@ -370,3 +371,35 @@ def test_a_secret_is_known_by_its_encodings_after_others_were_added() -> None:
     text = "a%2Fb%2Bc d%2Fe%2Bf g%2Fh%2Bi"
     assert redactor.redact(text) == "a%2Fb%2Bc *** ***"
     assert set(redactor._encodings) == {"d/e+f", "g/h+i"}
+
+
+@pytest.mark.parametrize("many", [1, 3, 30, 300])
+def test_the_beginning_of_a_text_shows_no_part_of_a_secret(many: int) -> None:
+    secret = "s3cret-" + "q" * 600
+    redactor = Redactor([secret, "0th3r/secret"])
+    for before in (0, 1, 150, 196, 199, 200, 201, 900):
+        for secrets in (f" {secret}", " 0th3r/secret"):
+            text = "x" * before + secrets * many + "y" * 2000
+            expected = "x" * before + " ***" * many + "y" * 2000
+            assert redactor.redact_beginning(text, 200) == expected[:200]
+
+
+def test_of_a_long_text_without_a_secret_only_the_beginning_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    real = Redactor.redact
+
+    def noted(redactor: Redactor, text: str) -> str:
+        read.append(len(text))
+        return real(redactor, text)
+
+    monkeypatch.setattr(Redactor, "redact", noted)
+    assert Redactor().redact_beginning("x" * 10_000, 200) == "x" * 200
+    assert Redactor(["s" * 50]).redact_beginning("x" * 10_000, 200) == "x" * 200
+    assert read[0] == 300
+    assert 300 + 50 <= read[1] < 300 + 4 * 50
+
+
+def test_the_beginning_of_a_text_has_no_credential_that_the_process_knows() -> None:
+    redact_token("t0ken-of-this-process")
+    assert redact_beginning("at t0ken-of-this-process, later", 12) == "at ***, late"
+    assert redact_beginning("x" * 190 + " bearer abcdefgh.ijkl", 200) == "x" * 190 + " bearer **"

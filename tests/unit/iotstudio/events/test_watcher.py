@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from airflow.triggers.base import TriggerEvent
 
+from airflow_provider.core.redaction import redact_token
 from airflow_provider.core.state.watcher_state import WatcherState
 from airflow_provider.errors import InputError, ServerError
 from airflow_provider.iotstudio.events import watch
@@ -420,6 +421,18 @@ def test_a_payload_is_small(data: Any, small: Any) -> None:
     )
     found = read.payload()["data"]
     assert (len(found) <= small) if isinstance(data, str) else found == small
+
+
+def test_a_payload_shows_no_part_of_a_credential() -> None:
+    redact_token(secret := "s3cret-" + "q" * 40)
+    for before in range(0, 60, 7):
+        text = "x" * before + f" {secret}" * 100
+        (read,) = read_events(
+            "t",
+            [{EVENT: {"data": {text: text}, "timestamp": "2026-03-01 12:00:00+0000", "href": "/e/1"}}],
+        )
+        shown = ("x" * before + " ***" * 100)[:200]
+        assert read.payload()["data"] == {shown: shown}
 
 
 def test_an_event_without_a_time_has_that_of_its_id() -> None:
