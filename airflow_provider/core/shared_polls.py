@@ -25,10 +25,11 @@ WOKEN_AT_ONCE = 50
 class _Entry:
     """The last result of one poll, and its running request."""
 
+    drop_at: float
+
     def __init__(self) -> None:
         self.at = float("-inf")
         self.asked = float("-inf")
-        self.drop_at = 0.0
         self.result: Any = None
         self.request: asyncio.Task[None] | None = None
         self.waiting: list[asyncio.Future[Any]] = []
@@ -39,7 +40,7 @@ class _Cache:
 
     def __init__(self) -> None:
         self._entries: dict[Hashable, _Entry] = {}
-        self._swept = 0.0
+        self._swept = float("-inf")
 
     def entry(self, key: Hashable, max_age: float, now: float) -> _Entry:
         """Return the entry of a key, and drop unused entries."""

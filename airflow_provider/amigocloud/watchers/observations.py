@@ -118,7 +118,7 @@ class ObservedState:
             self._datasets = frozenset()
         keys = recent if isinstance(recent, list) else []
         self._recent: dict[str, None] = dict.fromkeys(key for key in keys if isinstance(key, str))
-        self._polled: tuple[str, float] = ("", 0.0)
+        self._polled: tuple[str, float] | None = None
         self._has_changed = False
 
     def changed_state(self) -> dict[str, Any] | None:
@@ -209,9 +209,8 @@ class ObservedState:
             self._has_changed = True
 
     def _was_just_polled(self, master: str, now: float) -> bool:
-        polled, at = self._polled
-        self._polled = ("", 0.0)
-        return polled == master and now - at <= DUPLICATE_SECONDS
+        polled, self._polled = self._polled, None
+        return polled is not None and polled[0] == master and now - polled[1] <= DUPLICATE_SECONDS
 
     def _of_state(self, state: StateObservation, now: float) -> list[dict[str, Any]]:
         if state.dataset != self.dataset or state.master == self._master:

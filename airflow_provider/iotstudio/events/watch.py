@@ -32,8 +32,8 @@ MAX_STATE = 48_000
 MAX_UNREAD = 200
 """Maximum Things that the state names as unread."""
 
-_PER_SECOND = 24
-"""Characters that each second with events takes beside its marks."""
+_PER_MARK, _PER_SECOND = 8, 24
+"""Characters of a mark, and those that each second with events takes beside its marks."""
 
 
 @dataclass
@@ -178,4 +178,4 @@ def _split(text: str) -> set[bytes]:
 
 
 def _size(marks: set[bytes]) -> int:
-    return len(marks) * MARK_BYTES * 4 // 3 + _PER_SECOND
+    return len(marks) * _PER_MARK + _PER_SECOND
