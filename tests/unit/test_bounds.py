@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import math
+from datetime import datetime, timedelta
+from importlib import import_module
+from inspect import signature
+from typing import Any
+
 from airflow_provider.amigocloud import pagination
+from airflow_provider.amigocloud import triggers as amigocloud_triggers
 from airflow_provider.amigocloud.export import checkpoint, key_order, keyset, readers
 from airflow_provider.amigocloud.sync import status
 from airflow_provider.amigocloud.watchers import monitor, observations, registry
-from airflow_provider.core import shared_polls, trigger_events
+from airflow_provider.core import shared_polls, trigger_events, triggers
+from airflow_provider.core.http.retry import RetryLimits
 from airflow_provider.core.sync import drawing, failures, page, summary
+from airflow_provider.iotstudio import triggers as iotstudio_triggers
 from airflow_provider.iotstudio.events import fleet
 from airflow_provider.iotstudio.events import watch as event_watch
 from airflow_provider.iotstudio.push import watch as push_watch
+from airflow_provider.leanix import triggers as leanix_triggers
 from airflow_provider.leanix.as_code import plan as configuration_plan
 from airflow_provider.leanix.ldif import content, document, header, stream_parser, validation
 from airflow_provider.leanix.runs import outcome, shared_poll, shrink_guard, submit, wait
@@ -81,10 +91,69 @@ def test_bounds_of_watchers() -> None:
         *("realtime", "dataset:changed", "dataset:change_succeeded", "dataset:revert_succeeded"),
     ) == observations.CHANGES
     assert (shared_polls._UNUSED_SECONDS, shared_polls.WOKEN_AT_ONCE) == (600, 50)
+    assert (observations.CREATED, observations.DELETED) == ("dataset:creation_succeeded", "dataset:deleted")
+    ends = ("project:process_file_finished", "project:process_datasource_failed")
+    assert ends == (observations.FINISHED, observations.FAILED)
+    assert (observations.MAX_JOBS, observations.MAX_JOBS_BYTES) == (100, 30_000)
+    assert (monitor.MAX_TEXT, monitor.MAX_ENTRIES) == (200, 20)
+    assert RetryLimits(attempts=2, cap=2.0, total=20.0) == monitor.RETRY_LIMITS
     assert (trigger_events._MAX_BYTES, fleet.CONCURRENCY) == (3000, 8)
     assert (event_watch.MARK_BYTES, event_watch.MAX_STATE, event_watch.MAX_UNREAD) == (6, 48_000, 200)
+    assert (event_watch._PER_MARK, event_watch._PER_SECOND) == (8, 24)
+    assert (timedelta(minutes=15), timedelta(hours=2)) == (event_watch.MARGIN, event_watch.CLOCK_LEEWAY)
     assert (push_watch.ASK_SECONDS, push_watch.TAKE_SECONDS, push_watch.FLOOD_SECONDS) == (1, 0.2, 2)
     assert (push_watch.MAX_ASKED, push_watch.MAX_ID, push_watch.OFFLINE_SECONDS) == (200, 200, 30)
+
+
+def defaults(function: Any) -> dict[str, Any]:
+    return {
+        name: one.default
+        for name, one in signature(function).parameters.items()
+        if one.default is not one.empty and one.default is not None
+    }
+
+
+def test_what_is_left_out_of_a_trigger() -> None:
+    assert defaults(amigocloud_triggers.AmigoCloudTrigger) == {"poll_interval": 10}
+    own = {"amigocloud_conn_id": "amigocloud_default", "poll_interval": 60}
+    assert defaults(amigocloud_triggers.AmigoCloudEventTrigger) == own
+    assert defaults(amigocloud_triggers.AmigoCloudDatasetTrigger) == own
+    sockets = (amigocloud_triggers.AmigoCloudEventTrigger, amigocloud_triggers.AmigoCloudDatasetTrigger)
+    assert [kind.with_socket for kind in sockets] == [True, False]
+    assert defaults(iotstudio_triggers.IoTStudioActionTrigger) == {}
+    own = {"iotstudio_conn_id": "iotstudio_default", "poll_interval": 30}
+    assert defaults(iotstudio_triggers.IoTStudioThingTrigger) == {**own, "mqtt": False}
+    assert defaults(iotstudio_triggers.IoTStudioEventTrigger) == own
+    assert iotstudio_triggers.IoTStudioThingTrigger.timing == {"poll_interval", "mqtt"}
+    assert defaults(leanix_triggers.LeanIXRunTrigger) == {"poll_interval": 5, "results_seconds": 0}
+    own = {"leanix_conn_id": "leanix_default", "description": "*", "statuses": ("FINISHED",)}
+    assert defaults(leanix_triggers.LeanIXRunEndedTrigger) == {**own, "poll_interval": 30}
+    assert not leanix_triggers.LeanIXRunEndedTrigger.first_poll_fires
+
+
+def test_what_a_watcher_and_an_observation_begin_with() -> None:
+    kind = triggers.NewItemsTrigger
+    assert (kind.fresh_from, kind._known_at, kind.first_poll_fires) == (-math.inf, -math.inf, True)
+    assert kind.timing == {"poll_interval"}
+    assert triggers.PollTrigger.late_modules == ()
+    event = observations.EventObservation("x", {})
+    assert (event.master, event.source, event.asked) == (None, "socket", math.inf)
+    assert observations.StateObservation(1, "m").asked == math.inf
+    assert observations.ListObservation(frozenset()).asked == math.inf
+    assert fleet.Fleet() == fleet.Fleet(None, None, None)
+    assert event_watch.Place(datetime.max, {}) == event_watch.Place(datetime.max, {}, frozenset(), None)
+    assert defaults(event_watch.Place.advance) == {"stays": False}
+    for function in (fleet.map_concurrently, fleet.amap_concurrently):
+        assert defaults(function) == {"concurrency": 8}
+
+
+def test_the_modules_that_a_poll_needs_are_there() -> None:
+    kinds = (
+        amigocloud_triggers.AmigoCloudTrigger,
+        iotstudio_triggers.IoTStudioEventPollTrigger,
+        iotstudio_triggers.IoTStudioSilenceTrigger,
+    )
+    assert [len([*map(import_module, kind.late_modules)]) for kind in kinds] == [2, 1, 2]
 
 
 def test_bounds_and_names_of_plans() -> None:

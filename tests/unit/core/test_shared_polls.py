@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -187,3 +190,79 @@ def test_a_result_is_dropped_ten_minutes_after_its_last_use_or_when_it_is_too_ol
     cache.entry("other", 1.0, 1299.0)
     assert set(cache._entries) == {"long", "other"}
     assert cache.entry("long", 900.0, 1899.0) is not long
+
+
+def test_unused_results_are_looked_for_once_a_minute() -> None:
+    cache = shared_polls._Cache()
+    cache.entry("old", 1.0, 100.0)
+    cache.entry("new", 1.0, 690.0)
+    cache.entry("new", 1.0, 750.0)
+    assert set(cache._entries) == {"old", "new"}
+    cache.entry("new", 1.0, 750.1)
+    assert set(cache._entries) == {"new"}
+
+
+async def test_a_request_that_runs_is_kept_however_old_it_is() -> None:
+    cache = shared_polls._Cache()
+    running = cache.entry("slow", 1.0, 100.0)
+    running.request = asyncio.create_task(asyncio.sleep(0))
+    cache.entry("other", 1.0, 9000.0)
+    assert cache.entry("slow", 1.0, 9000.0) is running
+    await running.request
+
+
+async def test_a_request_of_the_same_moment_is_shared_with_its_error() -> None:
+    loop, asked = asyncio.get_running_loop(), list[int]()
+
+    async def fetch() -> str:
+        asked.append(1)
+        await asyncio.sleep(0)
+        raise errors.TransportError("no")
+
+    now = loop.time()
+    loop.time = lambda: now  # type: ignore[method-assign]
+    both = (shared_result("k", 60, fetch, asked_since=since) for since in (-1.0, now))
+    found = await asyncio.gather(*both, return_exceptions=True)
+    assert [type(one) for one in found] == [errors.TransportError] * 2
+    assert asked == [1]
+
+
+async def test_a_request_that_is_ended_has_ended() -> None:
+    begun = asyncio.Event()
+
+    async def fetch() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    waiting = asyncio.create_task(shared_result("k", 60, fetch))
+    await begun.wait()
+    entry = shared_polls._caches[asyncio.get_running_loop()].entry("k", 60, 0.0)
+    request = entry.request
+    assert request
+    request.cancel()
+    await asyncio.wait([request, waiting], timeout=30)
+    assert (request.cancelled(), waiting.cancelled(), entry.request) == (True, True, None)
+
+
+async def test_modules_are_imported_once_and_aside_of_the_event_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("imported_aside_a", "imported_aside_b")
+    for name in names:
+        (tmp_path / f"{name}.py").write_text("import threading\nTHREAD = threading.current_thread()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    try:
+        await shared_polls.import_aside(*names)
+        assert {sys.modules[name].THREAD is threading.main_thread() for name in names} == {False}
+    finally:
+        for name in names:
+            sys.modules.pop(name, None)
+
+    async def refused(*of: Any, **more: Any) -> None:
+        raise AssertionError(of)
+
+    monkeypatch.setattr(shared_polls, "shared_result", refused)
+    await shared_polls.import_aside(*names)
+    await shared_polls.import_aside(names[1])
+    with pytest.raises(AssertionError):
+        await shared_polls.import_aside(*names, "imported_aside_c")

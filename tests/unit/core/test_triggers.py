@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -9,11 +10,11 @@ from typing import Any
 import pytest
 
 from airflow_provider import errors
-from airflow_provider.core import polling, triggers
+from airflow_provider.core import polling, shared_polls, triggers
 from airflow_provider.core.state.identity import fingerprint
 from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.core.triggers import NewItemsTrigger, PollTrigger, by_hash
-from tests.support.fake_clock import FakeClock
+from tests.support.fake_clock import FakeClock, set_in_module
 from tests.support.state_store import FakeStateStore
 
 
@@ -260,3 +261,81 @@ def test_the_known_items_are_stored_where_they_have_changed_only() -> None:
     payloads, stored = trigger._news(items, hashes, sorted(fewer))
     assert (len(payloads), stored) == (1, sorted(hashes))
     assert trigger._news({}, {}, None) == ([], [])
+
+
+def test_a_poll_has_the_time_to_the_deadline_but_a_second_at_least(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bounds: list[float] = []
+
+    def timeout(seconds: float) -> Any:
+        bounds.append(seconds)
+        return asyncio.timeout(None)
+
+    set_in_module(monkeypatch, triggers, "asyncio", timeout=timeout)
+    assert fire(Countdown([None], deadline=clock.now + 1.25)) == {"status": "timeout"}
+    assert bounds[0] == 1.25
+    assert set(bounds[1:]) == {1.0}
+
+
+def test_the_last_pause_ends_at_the_deadline(clock: FakeClock) -> None:
+    assert fire(Countdown([None], deadline=clock.now + 0.25)) == {"status": "timeout"}
+    assert clock.slept == [0.25]
+
+
+@pytest.mark.parametrize("names", [(), ("a", "b")])
+def test_modules_that_come_late_are_imported_before_the_first_poll(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...]
+) -> None:
+    done: list[Any] = []
+
+    async def import_aside(*given: str) -> None:
+        done.append(given)
+
+    class Late(Countdown):
+        late_modules = names
+
+        async def poll(self) -> dict[str, Any] | None:
+            done.append("poll")
+            return {}
+
+    monkeypatch.setattr(shared_polls, "import_aside", import_aside)
+    fire(Late([]))
+    assert done == [*([names] if names else []), "poll"]
+
+
+def test_a_list_must_be_newer_than_the_state_and_than_what_the_watcher_has_asked_since(
+    clock: FakeClock,
+) -> None:
+    known: list[float] = []
+
+    class Noting(Items):
+        async def list_items(self) -> Mapping[str, Any]:
+            known.append(self._known_at)
+            self.fresh_from = (math.inf, 5.0)[len(known) % 2]
+            return await super().list_items()
+
+    assert watch(Noting("a", "a"), FakeStateStore()) == [{"new": ["a"], "of": 1}]
+    assert known == [-math.inf, 5.0, math.inf]
+    store, known[:] = FakeStateStore(), []
+    store.set(f"seen {fingerprint({'name': 'x'})}", sorted(by_hash("a")))
+    watch(Noting("a"), store)
+    assert 0 < known[0] < math.inf
+
+
+def test_a_failed_poll_is_told_to_the_wait_for_the_next_one(clock: FakeClock) -> None:
+    waits: list[Any] = []
+
+    class Waiting(Items):
+        def pause_after_failure(self, interval: float) -> float:
+            return interval / 10
+
+        async def between_polls(self, firing: Any, pause: float, *, failed: bool) -> Any:
+            waits.append((round(pause), failed))
+            async for event in super().between_polls(firing, pause, failed=failed):
+                yield event
+
+    watch(Waiting("a", errors.TransportError("no"), "a"))
+    assert [failed for _, failed in waits] == [False, True, False]
+    assert all((27 <= pause <= 33) is not failed for pause, failed in waits)
+    assert Items().pause_after_failure(7.0) == 7.0

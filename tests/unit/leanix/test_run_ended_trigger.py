@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from airflow_provider.core.redaction import redact_token
 from airflow_provider.core.state import watcher_state
 from airflow_provider.errors import InputError
 from airflow_provider.leanix import triggers
+from airflow_provider.leanix.api import EndedRun
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.triggers import LeanIXRunEndedTrigger
 from tests.support.state_store import FakeStateStore
@@ -217,3 +219,87 @@ async def test_a_list_without_descriptions_is_a_warning_once(
     async with running(one):
         await looked(one)
     assert capsys.readouterr().out.count("has a description, so none matches") == warned
+
+
+def ended(run_id: str, description: str | None, status: str = "FINISHED") -> EndedRun:
+    return EndedRun(id=run_id, status=status, description=description)
+
+
+NAMED = [
+    ended("1", "cmdb nightly"),
+    ended("2", "CMDB nightly"),
+    ended("3", "a cmdb nightly"),
+    ended("4", None),
+]
+
+
+@pytest.mark.parametrize(
+    ("description", "statuses", "ids"),
+    [
+        ("cmdb *", ["FINISHED"], ["1"]),
+        ("*nightly", ["finished", "Failed"], ["1", "2", "3", "5"]),
+        ("*", ["FINISHED"], ["1", "2", "3", "4"]),
+        ("?mdb nightl[xy]", ["FINISHED"], ["1"]),
+        ("cmdb", ["FINISHED"], []),
+        ("*", ["STOPPED"], []),
+    ],
+)
+def test_a_run_matches_by_its_whole_description_and_its_status(
+    description: str, statuses: list[str], ids: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    trigger = watcher(description=description, statuses=statuses)
+    runs = [*NAMED, ended("5", "x nightly", "FAILED")]
+    assert [*trigger._matching(runs)] == ids
+    assert "has a description, so none matches" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("runs", "description", "warnings"),
+    [
+        ([], "cmdb*", 0),
+        ([None], "cmdb*", 1),
+        ([None, ""], "cmdb*", 1),
+        ([None, "x"], "cmdb*", 0),
+        ([None], "*", 0),
+    ],
+)
+def test_none_of_the_runs_with_a_description_is_one_warning(
+    runs: list[str | None], description: str, warnings: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trigger = watcher(description=description)
+    for _ in range(2):
+        trigger._matching([ended(f"{number}", text) for number, text in enumerate(runs)])
+    assert capsys.readouterr().out.count("has a description, so none matches") == warnings
+
+
+def test_an_event_has_the_id_the_status_and_five_hundred_characters_of_the_description() -> None:
+    redact_token("t0ken-of-a-run")
+    runs = {
+        "a": ended("a", "x" * 501, "STOPPED"),
+        "b": ended("b", None),
+        "c": ended("c", "with t0ken-of-a-run"),
+    }
+    assert watcher().events(["a", "b", "c"], runs) == [
+        {"run_id": "a", "run_status": "STOPPED", "description": "x" * 500},
+        {"run_id": "b", "run_status": "FINISHED", "description": ""},
+        {"run_id": "c", "run_status": "FINISHED", "description": "with ***"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problems"),
+    [
+        ({"description": None}, ["description is missing"]),
+        ({"statuses": None}, ["statuses must be a list of FAILED, FINISHED, STOPPED"]),
+        (
+            {"statuses": ["DONE", "failed", 7]},
+            [
+                "statuses has 'DONE', but a run ends as one of FAILED, FINISHED, STOPPED",
+                "statuses has 7, but a run ends as one of FAILED, FINISHED, STOPPED",
+            ],
+        ),
+        ({}, []),
+    ],
+)
+def test_problems_of_the_conditions_are_named(arguments: dict[str, Any], problems: list[str]) -> None:
+    assert LeanIXRunEndedTrigger(**arguments)._problems() == problems

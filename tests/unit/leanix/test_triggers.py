@@ -8,8 +8,10 @@ from typing import Any, TypeVar
 
 import pytest
 
+from airflow_provider.core import polling
 from airflow_provider.leanix.runs.wait import warn_of_unknown_status
 from airflow_provider.leanix.triggers import LeanIXRunTrigger
+from tests.support.fake_clock import FakeClock
 from tests.support.task_runner import first_event
 from tests.unit.leanix.started_runs import started, trigger_for
 
@@ -116,3 +118,52 @@ def test_kill_stops_the_run_once_and_cleanup_does_not(leanix: Any, sandbox: Any)
     asyncio.run(trigger.on_kill())
     assert sandbox.counters.total("/stop") == 2
     assert leanix.runs[0].status == "STOPPED"
+
+
+@pytest.mark.parametrize("ending", ["FAILED", "STOPPED"])
+def test_the_results_of_a_run_that_did_not_finish_are_not_waited_for(
+    leanix: Any, sandbox: Any, ending: str
+) -> None:
+    leanix.ending, leanix.results_delay = ending, float("inf")
+    (run_id,) = started()
+    sandbox.counters.clear()
+    event = asyncio.run(first_event(trigger_for(run_id, results_seconds=60.0)))
+    assert event == {"status": "done", "run_id": run_id, "run_status": ending}
+    assert sandbox.counters.total("results") == 0
+
+
+def test_without_seconds_for_them_results_are_not_asked_for(leanix: Any, sandbox: Any) -> None:
+    leanix.results_delay = float("inf")
+    (run_id,) = started()
+    sandbox.counters.clear()
+    event = asyncio.run(first_event(trigger_for(run_id)))
+    assert event == {"status": "done", "run_id": run_id, "run_status": "FINISHED"}
+    assert sandbox.counters.total("results") == 0
+
+
+def test_results_are_late_at_their_own_deadline_and_the_run_is_not_polled_again(
+    leanix: Any, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FakeClock()
+    monkeypatch.setattr(polling, "clock", clock)
+    leanix.results_delay = float("inf")
+    (run_id,) = started()
+    sandbox.counters.clear()
+    trigger = trigger_for(run_id, results_seconds=10.0)
+
+    async def poll() -> list[Any]:
+        found = []
+        for seconds in (0.0, 9.99, 0.01):
+            clock.now += seconds
+            found.append(await trigger.poll())
+        return found
+
+    assert asyncio.run(poll()) == [None, None, {"run_status": "FINISHED"}]
+    assert sandbox.counters.total("/status") == 1
+
+
+def test_an_error_of_the_results_is_left_to_the_task(leanix: Any, sandbox: Any) -> None:
+    (run_id,) = started()
+    fault = sandbox.faults.add("status", status=403, path="/resultsUrl$", times=None)
+    event = asyncio.run(first_event(trigger_for(run_id, results_seconds=60.0)))
+    assert (event["status"], event["run_status"], fault.hits) == ("done", "FINISHED", 1)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from airflow_provider.amigocloud.triggers import _Decider
+from airflow_provider.amigocloud.watchers import observations
 from airflow_provider.amigocloud.watchers.observations import (
     CREATED,
     DELETED,
@@ -133,7 +134,7 @@ def test_the_memory_of_single_events_is_limited():
     observed = ObservedState(["*"], None)
     for number in range(1000):
         fired(observed, received("x", {"job": str(number)}))
-    assert len(json.dumps(observed.changed_state())) < 5000
+    assert len(observed.changed_state()["recent"]) == 200
 
 
 def started(job, **more):
@@ -298,3 +299,90 @@ def test_a_watcher_of_one_dataset_needs_no_list_and_fires_for_none():
     assert [ObservedState([name], None).needs_list for name in (CREATED, DELETED, "realtime")] == [
         *(True, True, False)
     ]
+
+
+def test_a_state_belongs_to_the_events_of_a_watched_dataset_only():
+    event = received("dataset:style_updated", {"dataset_id": 1}, "b")
+    told = {"dataset_id": 1, "event": "dataset:style_updated", "source": "socket"}
+    assert fired(ObservedState(["*"], None), event) == [told]
+    assert fired(ObservedState(["*"], 1), event) == [{**told, "master": "b"}]
+    assert fired(ObservedState(["*"], 1), replace(event, master=None)) == [told]
+
+
+def test_only_the_event_of_a_change_is_a_duplicate_of_a_poll():
+    observed = ObservedState(["*"], 1)
+    assert len(fired(observed, state("a"), state("b"))) == 1
+    assert len(fired(observed, received("dataset:style_updated", {"dataset_id": 1}, "b"))) == 1
+    assert fired(observed, realtime("b")) == []
+    assert len(fired(observed, realtime("b"))) == 1
+
+
+def test_an_event_of_another_state_than_the_polled_one_fires():
+    observed = ObservedState(["realtime"], 1)
+    assert len(fired(observed, state("a"), state("b"), realtime("c"), realtime("b"))) == 3
+
+
+async def test_a_polled_change_stays_known_while_nothing_else_changes():
+    decide, known, told = _Decider(ObservedState(["realtime"], 1), None), None, []
+    for observation in (state("a"), state("b"), state("b"), realtime("b")):
+        decide.observation = observation
+        payloads, changed = decide(known)
+        known = known if changed is None else changed
+        told.append([payload["source"] for payload in payloads])
+    assert told == [[], ["poll"], [], []]
+
+
+async def test_without_an_observation_nothing_is_decided():
+    assert _Decider(ObservedState(["realtime"], 1), None)(None) == ((), None)
+
+
+def test_each_change_of_the_state_is_to_be_stored_once():
+    observed = ObservedState(["*"], None)
+    stored = []
+    for observation in (
+        received("x", {"job": "1"}),
+        received("x", {"job": "1"}),
+        started("a"),
+        MissingJobObservation("b"),
+        MissingJobObservation("a"),
+        listed(1),
+        listed(1),
+        listed(1, 2),
+        received("y", {}),
+    ):
+        fired(observed, observation)
+        stored.append(observed.changed_state() is not None)
+    assert stored == [True, False, True, False, True, True, False, True, False]
+    fired(observed, started("a"), MissingJobObservation("b"))
+    assert observed.changed_state()["jobs"] == {"a": {"job": "a", "filename": "rooms.csv"}}
+    fired(observed, listed(1, 2, 3), listed(1, 2, 3))
+    assert observed.changed_state()["datasets"] == [1, 2, 3]
+
+
+def test_a_state_of_another_process_is_not_stored_again():
+    observed = ObservedState(["realtime"], 1)
+    fired(observed, state("a"))
+    observed.adopt(KEPT)
+    assert observed.changed_state() is None
+    assert len(fired(observed, state("b"))) == 1
+
+
+def test_jobs_are_dropped_when_their_json_is_longer_than_its_bound(monkeypatch):
+    observed = ObservedState([FINISHED], None)
+    fired(observed, started("a"), started("b"))
+    monkeypatch.setattr(observations, "MAX_JOBS_BYTES", len(json.dumps(observed.jobs)))
+    fired(observed, started("b"))
+    assert list(observed.jobs) == ["a", "b"]
+    monkeypatch.setattr(observations, "MAX_JOBS_BYTES", len(json.dumps(observed.jobs)) - 1)
+    fired(observed, started("b"))
+    assert list(observed.jobs) == ["b"]
+
+
+def test_the_datasets_of_a_list_fire_in_the_order_of_their_ids():
+    observed = ObservedState(["dataset:*"], None)
+    fired(observed, listed(3, 30, 100))
+    events = fired(observed, listed(200, 30, 4, 1000))
+    created, deleted = [(CREATED, one) for one in (4, 200, 1000)], [(DELETED, one) for one in (3, 100)]
+    assert [(event["event"], event["dataset_id"]) for event in events] == [*created, *deleted]
+    only = ObservedState([DELETED], None, {"datasets": [1, 2]})
+    assert fired(only, listed(2, 3)) == [{"event": DELETED, "dataset_id": 1, "source": "poll"}]

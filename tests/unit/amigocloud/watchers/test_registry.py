@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider.amigocloud.triggers import AmigoCloudDatasetTrigger
+from airflow_provider.amigocloud.triggers import AmigoCloudDatasetTrigger, AmigoCloudEventTrigger
 from airflow_provider.amigocloud.watchers import registry
 from airflow_provider.amigocloud.watchers.observations import StateObservation
 from airflow_provider.amigocloud.watchers.registry import WatchRegistry
@@ -81,3 +81,72 @@ async def test_an_observation_that_is_older_than_the_known_state_makes_a_poll_du
 
     assert [event async for event in trigger._events(observations(), watchers)] == []
     assert due == [True, False]
+
+
+async def test_watchers_read_before_the_monitor_sends_more() -> None:
+    read: list[int] = []
+    asyncio.get_running_loop().call_soon(read.append, 1)
+    await WatchRegistry().wait_for_slow_watchers()
+    assert read == [1]
+
+
+async def test_a_state_that_another_process_has_changed_makes_a_poll_due() -> None:
+    watchers, due = WatchRegistry(), list[bool]()
+    trigger: Any = AmigoCloudDatasetTrigger(dataset=5)
+    trigger.asset_state_store = FakeStateStore()
+    key = f"amigocloud {fingerprint([['dataset:changed'], 5])}"
+    trigger.asset_state_store.set(key, {"master": "m1"})
+
+    async def observations() -> AsyncIterator[Any]:
+        for number, master in enumerate(("m1", "m2", "m2")):
+            if number == 1:
+                trigger.asset_state_store.set(key, {"master": "m2"})
+            watchers.poll_due.clear()
+            yield StateObservation(5, master)
+            due.append(watchers.poll_due.is_set())
+
+    assert [event async for event in trigger._events(observations(), watchers)] == []
+    assert due == [False, True, False]
+
+
+async def test_each_observation_that_a_watcher_has_read_counts() -> None:
+    watchers, unread = WatchRegistry(), list[int]()
+    trigger: Any = AmigoCloudDatasetTrigger(dataset=5, poll_interval=7.0)
+
+    async def observations() -> AsyncIterator[Any]:
+        for master in ("m1", "m2"):
+            assert (watchers.interval, watchers.datasets) == (7.0, {5})
+            (request,) = watchers._requests
+            watchers.mark_sent()
+            watchers.mark_sent()
+            yield StateObservation(5, master)
+            unread.append(request.unread)
+
+    events = [event.payload async for event in trigger._events(observations(), watchers)]
+    assert events == [{"event": "dataset:changed", "dataset_id": 5, "master": "m2", "source": "poll"}]
+    assert unread == [1, 2]
+    assert watchers._requests == set()
+
+
+async def test_a_stored_watcher_that_can_never_fire_reads_all_and_registers_nothing() -> None:
+    watchers, read = WatchRegistry(), list[int]()
+    trigger: Any = AmigoCloudDatasetTrigger(dataset="x")
+
+    async def observations() -> AsyncIterator[Any]:
+        for number in range(3):
+            yield StateObservation(5, f"m{number}")
+            assert watchers._requests == set()
+            read.append(number)
+
+    assert [event async for event in trigger._events(observations(), watchers)] == []
+    assert read == [0, 1, 2]
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await anext(trigger.run())
+
+
+def test_watchers_of_one_kind_and_connection_share_a_stream() -> None:
+    events: Any = AmigoCloudEventTrigger(events=["*"], amigocloud_conn_id="a")
+    states: Any = AmigoCloudDatasetTrigger(dataset=5, amigocloud_conn_id="a")
+    assert events.shared_stream_key() == ("amigocloud", "events", "a")
+    assert states.shared_stream_key() == ("amigocloud", "states", "a")

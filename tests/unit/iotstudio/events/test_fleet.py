@@ -69,11 +69,15 @@ def test_fleets_differ_by_all_that_selects_their_things() -> None:
 def test_results_come_in_order_and_calls_run_at_the_same_time() -> None:
     together = threading.Barrier(3)
 
+    names: set[str] = set()
+
     def double(number: int) -> int:
         together.wait(10)
+        names.add(threading.current_thread().name.rpartition("_")[0])
         return 2 * number
 
     assert list(map_concurrently(double, range(6), concurrency=3)) == [0, 2, 4, 6, 8, 10]
+    assert names == {"read-fleet"}
     assert list(map_concurrently(double, (), concurrency=3)) == []
 
 

@@ -41,8 +41,10 @@ def test_a_thing_is_silent_when_it_has_reported_nothing_for_some_time(
 
 
 def test_a_time_of_creation_that_is_none_is_an_error_of_the_reply() -> None:
-    with pytest.raises(ServerError, match="Thing t was created at a time that cannot be read: 'yesterday'"):
+    said = "Thing t was created at a time that cannot be read: 'yesterday'"
+    with pytest.raises(ServerError, match=said) as caught:
         Silence(Fleet(), 60, None)._silent([{"uid": "t", "created": "yesterday"}], [[]])
+    assert caught.value.status == 200
 
 
 def test_a_thing_that_has_just_reported_is_not_asked_again() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import random
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 from airflow_provider.core.push import inbox as inbox_module
 from airflow_provider.core.push.inbox import Inbox
 from airflow_provider.core.triggers import by_hash
+from airflow_provider.errors import ServerError
 from airflow_provider.iotstudio.push import watch
 from airflow_provider.iotstudio.push.comparison import MAX_ASKS, PushedValues
 from airflow_provider.iotstudio.push.watch import PushWatch
@@ -253,3 +256,94 @@ async def test_a_value_is_news_when_another_one_was_dropped_meanwhile(
     await push(dropped, [*others, thing])
     await push(value, [thing])
     await push(dropped, [thing])
+
+
+@pytest.fixture
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the time stand still, and each random number be the greatest one."""
+    monkeypatch.setattr(random, "uniform", lambda least, most: most)
+    monkeypatch.setattr(watch, "_now", lambda: 1000.0)
+
+
+async def test_failed_polls_are_repeated_ever_more_rarely_until_one_succeeds(still: None) -> None:
+    made = Watched()
+    pauses = [made.watch.pause_after_failure(interval) for interval in (3600.0, 3600.0, 3600.0, 3.0)]
+    assert pauses == [1.0, 2.0, 4.0, 3.0]
+    made.inbox.poll_due = True
+    async for _ in made.watch.events(made, 3600.0, failed=False):  # type: ignore[arg-type]
+        pass
+    assert made.watch.pause_after_failure(3600.0) == 1.0
+
+
+async def test_failed_requests_are_repeated_ever_more_rarely_until_one_succeeds(
+    still: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    made, at = Watched(), list[float]()
+    fails = [True, True, False, True]
+
+    async def ask(thing_ids: Sequence[str]) -> Sequence[str]:
+        if fails.pop(0):
+            raise ServerError(503, "", "down")
+        return []
+
+    made.watch._ask_service, made.watch._log = ask, logging.getLogger(__name__)  # type: ignore[assignment]
+    while fails:
+        async for _ in made.watch._ask(made, MANY[:1]):  # type: ignore[arg-type]
+            pass
+        at.append(made.watch._ask_at)
+    assert at == [1001.0, 1002.0, 1000.0 + watch.ASK_SECONDS, 1001.0]
+    assert caplog.text.count("request about pushed values failed, retrying in") == 3
+
+
+async def test_a_request_whose_events_are_outdated_makes_a_poll_due(still: None) -> None:
+    for is_outdated in (False, True):
+        made = Watched()
+        made.is_outdated = is_outdated
+        async for _ in made.watch._ask(made, MANY[:1]):  # type: ignore[arg-type]
+            pass
+        assert made.inbox.poll_due is is_outdated
+        assert made.watch.fresh_from == 1000.0
+
+
+async def test_what_is_pushed_is_compared_five_times_a_second(
+    still: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "TAKE_SECONDS", 0.2)
+    made = Watched()
+    await made.watch._take(made)  # type: ignore[arg-type]
+    assert made.watch._take_at == -math.inf
+    made.push(HOT, MANY[:1])
+    await made.watch._take(made)  # type: ignore[arg-type]
+    assert (made.watch._take_at, made.values.due(1000.0)) == (1000.2, MANY[:1])
+
+
+@pytest.mark.parametrize(
+    ("thing_id", "values", "is_put"),
+    [
+        ("t", HOT, True),
+        ("t" * watch.MAX_ID, HOT, True),
+        ("t" * (watch.MAX_ID + 1), HOT, False),
+        ("", HOT, False),
+        ("t", {"other": 1}, False),
+    ],
+)
+async def test_what_a_topic_tells_is_read_for_ids_and_properties_that_count(
+    monkeypatch: pytest.MonkeyPatch, thing_id: str, values: Any, is_put: bool
+) -> None:
+    inbox, given = Inbox(), list[Any]()
+
+    @asynccontextmanager
+    async def subscribed(*of: Any) -> Any:
+        given.extend(of)
+        yield inbox
+
+    async def ask(thing_ids: Sequence[str]) -> Sequence[str]:
+        return thing_ids
+
+    monkeypatch.setattr(watch, "subscribed", subscribed)
+    names, log = {"space": "s"}, logging.getLogger(__name__)
+    async with watch.watch("c", "load", names, {"temperature": "gt:50"}, ask, "payloads", log):  # type: ignore[arg-type]
+        key, load, told, read, its_log = given
+        assert (key, load, told, its_log) == (("mqtt", "c"), "load", names, log)
+        read({"thing_id": thing_id}, values, inbox)
+    assert inbox.take() == ({thing_id: values} if is_put else {})

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from airflow_provider.core.push.topics import TopicPattern
+from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.iotstudio.push import watch
+from airflow_provider.iotstudio.triggers import IoTStudioThingTrigger
 from airflow_provider.sandbox.server import Sandbox
 from dev.mosquitto_server import User
 
@@ -159,3 +163,44 @@ def test_a_name_that_is_no_level_makes_only_the_topics_with_it_impossible(catego
     assert TopicPattern(THINGS, names).problem == ""
     assert TopicPattern("{category=C}/{thing_id}", names).problem == ""
     assert TopicPattern(OF_CATEGORY, {**names, "category": "Räume 1"}).problem == ""
+
+
+async def test_a_watcher_asks_about_many_things_in_blocks_with_its_own_space_and_category(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: list[Any] = []
+    asked: list[Any] = []
+
+    async def amatching(hook: IoTStudioHook, most: int, **of: Any) -> list[str]:
+        asked.append((hook.conn_id, hook._space, most, of))
+        return list(of["params"]["thingID[]"][:1])
+
+    monkeypatch.setattr(watch, "watch", lambda *of: given.extend(of))
+    monkeypatch.setattr(IoTStudioHook, "amatching", amatching)
+    trigger = IoTStudioThingTrigger(filters={"temperature": "gt:50"}, space="s", category="c", mqtt=True)
+    await trigger._watch_pushed_values()
+    conn_id, _, names, filters, ask, payloads, log = given
+    assert (conn_id, names, filters) == (
+        *("iotstudio_default", {"space": "s", "category": "c"}, {"temperature": "gt:50"}),
+    )
+    assert (payloads, log) == (trigger.events, trigger.log)
+    things = [f"t{number}" for number in range(301)]
+    assert await ask(things) == ["t0", "t150", "t300"]
+    blocks = [things[:150], things[150:300], things[300:]]
+    params = api.filters({"temperature": "gt:50"})
+    assert asked == [
+        (
+            *("iotstudio_default", "s", sys.maxsize),
+            {"category": "c", "params": {**params, "thingID[]": block}},
+        )
+        for block in blocks
+    ]
+
+
+def test_an_event_names_a_hundred_things_and_how_many_there_are() -> None:
+    trigger = IoTStudioThingTrigger(filters={"temperature": "gt:50"})
+    things = [f"t{number}" for number in range(101)]
+    assert trigger.events(things, dict.fromkeys([*things, "other"])) == [
+        {"matches": 102, "new": 101, "thing_ids": things[:100]}
+    ]
+    assert trigger.pause_after_failure(7.0) == 7.0

@@ -249,3 +249,11 @@ def test_a_run_has_no_more_warnings_than_are_read(leanix: Any, monkeypatch: pyte
         monkeypatch.setattr(outcome, "_MAX_WARNINGS", most)
         operator = LeanIXRunOperator(task_id="run", timeout=20, content=tutorial_items(), **INBOUND)
         assert TaskRunner(task_id=f"{most}").run(operator)["warnings"] == counted
+
+
+@pytest.mark.parametrize(("listed", "counted", "errors"), [(3, 2, 3), (2, 3, 3), (3, 0, 3), (0, 2, 2)])
+def test_the_errors_are_those_of_the_log_or_of_the_statistics(listed: int, counted: int, errors: int) -> None:
+    stats = {"processorStatistics": [{"errorCount": counted}]}
+    rows = [{"status": "ERROR"}] * listed + [{"status": "WARNING"}] * 4
+    found = build_outcome("r", "FINISHED", stats, rows)
+    assert (found.errors, found.warnings) == (errors, 4)

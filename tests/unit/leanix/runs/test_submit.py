@@ -487,6 +487,8 @@ def test_markers_of_other_requests_and_earlier_generations_are_not_selected() ->
     assert select("x airflow:aa-1.2") == (2, "7", "")
     assert select("x airflow:aa-1.10") == (10, "7", "")
     assert select("of airflow:aa-1.5, once more airflow:aa-1.7") == (7, "7", "")
+    assert select("airflow:aa-1 once more airflow:aa-1.2") == (2, "7", "")
+    assert select("x airflow:aa-1airflow:aa-1.2") is None
     others = ("x airflow:aa-1.1", "x airflow:aa-2.2", "airflow:aa-1.2 x", "airflow:aa-1airflow:aa-1.2")
     for other in ("", *others):
         assert select(other) is None
