@@ -239,8 +239,8 @@ class AmigoCloudEventTrigger(_Watcher):
         events = [self.events] if isinstance(self.events, str) else self.events
         found = ["'events' is empty, so no event is wanted"] if not events else []
         found += list_condition(events, "'events'")
-        if self.dataset is not None:
-            found += problems_of("dataset", lambda: api.dataset_number(self.dataset or ""))
+        if (dataset := self.dataset) is not None:
+            found += problems_of("dataset", lambda: api.dataset_number(dataset))
         return [*found, *super().problems()]
 
     def watched(self) -> tuple[list[str], int | None]:

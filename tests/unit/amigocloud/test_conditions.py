@@ -27,6 +27,7 @@ from airflow_provider.amigocloud.triggers import (
     AmigoCloudEventTrigger,
     AmigoCloudTrigger,
 )
+from airflow_provider.core.input.conditions import list_condition
 from airflow_provider.errors import InputError
 from airflow_provider.sandbox.amigocloud import seed
 from tests.support.task_runner import TaskRunner, first_event
@@ -432,3 +433,23 @@ def test_a_watcher_that_can_fire_is_stored_as_before():
         "dataset": "2001",
         "poll_interval": 60.0,
     }
+
+
+@pytest.mark.parametrize("kind", [AmigoCloudEventTrigger, AmigoCloudDatasetTrigger])
+@pytest.mark.parametrize(("dataset", "said"), [(0, "0"), ("", "''"), ("x", "'x'"), (False, "False")])
+def test_a_dataset_of_a_watcher_that_is_no_id_is_shown_as_it_is(kind, dataset, said):
+    events = {"events": ["realtime"]} if kind is AmigoCloudEventTrigger else {}
+    (problem,) = kind(dataset=dataset, **events).problems()
+    assert problem == f"'dataset' must be the id of a dataset, a whole number, not {said}"
+
+
+@pytest.mark.parametrize("events", ["realtime", ["realtime"], ("realtime",)])
+def test_what_a_watcher_watches(events):
+    assert AmigoCloudEventTrigger(events=events).watched() == (["realtime"], None)
+    assert AmigoCloudEventTrigger(events=events, dataset="7").watched() == (["realtime"], 7)
+    assert AmigoCloudDatasetTrigger(dataset="7").watched() == (["dataset:changed"], 7)
+    assert AmigoCloudEventTrigger(events=events).problems() == []
+    assert AmigoCloudEventTrigger(events=[]).problems() == [
+        "'events' is empty, so no event is wanted",
+        *list_condition([], "'events'"),
+    ]
