@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 from airflow.sdk import DAG
 
+from airflow_provider.amigocloud import conditions
 from airflow_provider.amigocloud.conditions import JobIsDone
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.sensors import (
@@ -246,3 +247,17 @@ def test_a_query_is_true_in_whichever_form_the_service_sends_its_value(sandbox, 
         sandbox.amigocloud.boolean_form = sandbox.amigocloud.number_form = "text"
     sensor = AmigoCloudSqlSensor(task_id="wait", sql=f"SELECT {value} AS value")
     assert bool(sensor.poke({})) is is_true
+
+
+async def test_a_shared_result_is_at_most_half_an_interval_old(monkeypatch):
+    asked = []
+
+    async def acheck(hook, condition, *, max_age):
+        asked.append((hook, condition, max_age))
+
+    monkeypatch.setattr(conditions, "acheck", acheck)
+    trigger = trigger_for("j")
+    assert [await trigger.poll() for _ in range(2)] == [None, None]
+    hook = trigger._hook
+    assert hook.conn_id == "amigocloud_default"
+    assert asked == [(hook, JobIsDone("j"), 0.1)] * 2

@@ -26,6 +26,7 @@ from airflow_provider.errors import (
     ServerError,
 )
 from airflow_provider.iotstudio import actions
+from airflow_provider.iotstudio.actions import done_query
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.iotstudio.operators import IoTStudioInvokeActionOperator
 from airflow_provider.iotstudio.triggers import IoTStudioActionTrigger
@@ -577,3 +578,43 @@ def test_deferred_or_not_the_result_is_the_same(
 def test_a_request_of_an_action_without_a_time_is_an_error_of_the_reply(entry: dict[str, Any]) -> None:
     with pytest.raises(ServerError, match="action a has no time of its request"):
         actions._requested_at({"id": "a", **entry})
+
+
+@pytest.mark.parametrize(
+    ("done_when", "matches", "expected"),
+    [
+        (None, ["x"], None),
+        ({"setpoint": "gte:20"}, [], None),
+        ({"setpoint": "gte:20"}, [THING], {"action_status": "pending", "done_when": True}),
+    ],
+)
+async def test_a_condition_is_asked_for_one_thing_and_only_if_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, done_when: Any, matches: list[str], expected: Any
+) -> None:
+    asked: list[Any] = []
+
+    async def aget_action(hook: IoTStudioHook, *of: str) -> dict[str, Any]:
+        asked.append(of)
+        return {"status": "pending"}
+
+    async def amatching(hook: IoTStudioHook, *of: Any, **more: Any) -> list[str]:
+        asked.append((of, more))
+        return matches
+
+    monkeypatch.setattr(IoTStudioHook, "aget_action", aget_action)
+    monkeypatch.setattr(IoTStudioHook, "amatching", amatching)
+    trigger = IoTStudioActionTrigger(
+        iotstudio_conn_id="iotstudio_default",
+        space=None,
+        thing_id=THING,
+        action="a",
+        action_id="1",
+        success_statuses=["done"],
+        failure_statuses=["failed"],
+        deadline=0.0,
+        poll_interval=1.0,
+        done_when=done_when,
+    )
+    assert await trigger.poll() == expected
+    condition = [((1,), {"params": done_query(THING, done_when)})] if done_when else []
+    assert asked == [(THING, "a", "1"), *condition]
