@@ -49,15 +49,21 @@ def _small(args: Sequence[Any]) -> list[Any]:
 
 def _fitting(value: str | list[Any], room: int) -> str | list[Any]:
     if isinstance(value, str):
-        while value and _size(value) > room:
-            value = cut(value, max(1, len(value) * room // _size(value) - 2)) if room > len("…") else ""
-        return value
+        return _fitting_text(value, room)
     items: list[Any] = []
     for item in value:
         items.append(cut(item) if isinstance(item, str) else item)
         if _size(items) > room:
             return items[:-1]
     return items
+
+
+def _fitting_text(value: str, room: int) -> str:
+    """Return a text as it is, cut, or empty: as JSON it takes no more than some bytes, two at least."""
+    while value and _size(value) > room:
+        longest = max(1, len(value) * room // _size(value) - 2)
+        value = cut(value, longest) if len(value) > 1 and room >= _size("…") else ""
+    return value
 
 
 def _size(value: Any) -> int:

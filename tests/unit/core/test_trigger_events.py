@@ -126,3 +126,36 @@ def test_small_arguments_are_whole_and_the_long_ones_share_the_rest() -> None:
     assert trigger_events._fitting(["a", "b"], trigger_events._size(["a", "b"])) == ["a", "b"]
     assert trigger_events._fitting(["a", "b"], trigger_events._size(["a", "b"]) - 1) == ["a"]
     assert trigger_events._fitting("abcdef", 1) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "room", "fits"),
+    [
+        ("abcdefgh", 10, "abcdefgh"),
+        ("abcdefgh", 9, "abcd…"),
+        ("abcdefgh", 7, "ab…"),
+        ("abcdefgh", 6, "a…"),
+        ("abcdefgh", 5, "…"),
+        *(("abcdefgh", room, "") for room in range(5)),
+        ("", 2, ""),
+        ("", 0, ""),
+        ("a", 3, "a"),
+        ("a", 2, ""),
+        ("\x01", 8, "\x01"),
+        *(("\x01", room, "") for room in range(8)),
+        ("a" * 100, 102, "a" * 100),
+        ("a" * 100, 50, "a" * 43 + "…"),
+        ("é" * 100, 50, "é" * 21 + "…"),
+    ],
+)
+def test_a_text_is_cut_to_the_bytes_that_are_left(text: str, room: int, fits: str) -> None:
+    found = trigger_events._fitting(text, room)
+    assert found == fits
+    assert trigger_events._size(found) <= max(room, 2)
+
+
+def test_an_error_that_leaves_a_few_bytes_for_a_text_reaches_the_task() -> None:
+    for length in range(2985, 3000):
+        found = trigger_events._small(["r" * length, "w" * 2999])
+        assert found[0][:2900] == "r" * 2900
+        assert sum(trigger_events._size(value) for value in found) <= trigger_events._MAX_BYTES + 2
