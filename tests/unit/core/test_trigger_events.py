@@ -99,7 +99,12 @@ def test_an_event_has_type_arguments_and_details_of_its_error() -> None:
     }
     assert error_event(errors.InputError(["a", "b"], "s"))["total"] == 2
     assert "total" not in error_event(errors.TransportError("t"))
-    assert error_event(KeyError("k"))["args"] == ["KeyError: 'k'"]
+    unexpected = {"status": "error", "type": "ProviderError", "args": ["KeyError: 'k'"]}
+    assert error_event(KeyError("k")) == unexpected
+    limited = error_event(errors.RateLimitedError(429, "c", "m", retry_after=9.0, request="x" * 5000))
+    assert (limited["retry_after"], len(limited["request"])) == (9.0, errors.MAX_LINE)
+    assert error_event(errors.PartialWriteError(["a", "b", "c"]))["total"] == 3
+    assert error_event(errors.VerificationError(["a"]))["total"] == 1
 
 
 @pytest.mark.parametrize("status", ["done", "timeout", None])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
@@ -14,9 +15,14 @@ from airflow.triggers.base import TriggerEvent
 
 from airflow_provider.core.http.retry import RetryLimits
 from airflow_provider.errors import InputError, NotFoundError, ServerError
+from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.iotstudio.sensors import IoTStudioPropertySensor
-from airflow_provider.iotstudio.triggers import IoTStudioPropertyTrigger, IoTStudioThingTrigger
+from airflow_provider.iotstudio.triggers import (
+    IoTStudioActionTrigger,
+    IoTStudioPropertyTrigger,
+    IoTStudioThingTrigger,
+)
 from airflow_provider.sandbox.iotstudio import IoTStudioService
 from airflow_provider.sandbox.server import Sandbox
 from tests.support.airflow_names import AirflowSensorTimeout, TaskDeferred
@@ -478,3 +484,42 @@ async def test_a_watcher_of_a_property_that_no_thing_has_logs_one_error(
     await polled_again(sandbox)
     pending.cancel()
     assert capsys.readouterr().out.count("did you mean 'temperature'?") == 1
+
+
+async def test_each_trigger_asks_in_its_own_space(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    async def amatching(hook: IoTStudioHook, most: int, **more: Any) -> list[str]:
+        asked.append((hook.conn_id, hook._space, most, more))
+        return [THING]
+
+    async def aget_action(hook: IoTStudioHook, *_: str) -> dict[str, Any]:
+        asked.append((hook.conn_id, hook._space))
+        return {"status": "done"}
+
+    monkeypatch.setattr(IoTStudioHook, "amatching", amatching)
+    monkeypatch.setattr(IoTStudioHook, "aget_action", aget_action)
+    here: dict[str, Any] = {"iotstudio_conn_id": "other", "space": "s"}
+    waits: dict[str, Any] = {**here, "deadline": 0.0, "poll_interval": 1.0}
+    filters = {"temperature": "gt:50"}
+    where = {"category": "c", "params": api.filters(filters)}
+    watcher = IoTStudioThingTrigger(**here, filters=filters, category="c")
+    assert await watcher.list_items() == {THING: None}
+    assert asked == [("other", "s", sys.maxsize, where)]
+    enough = IoTStudioPropertyTrigger(**waits, filters=filters, category="c", thing_id=None, min_matches=1)
+    assert await enough.poll() == {"matches": 1, "thing_ids": [THING]}
+    assert asked[1][:2] == ("other", "s")
+    action = IoTStudioActionTrigger(
+        **waits,
+        thing_id=THING,
+        action="a",
+        action_id="1",
+        success_statuses=["done"],
+        failure_statuses=[],
+    )
+    assert await action.poll() == {"action_status": "done"}
+    assert asked[2:] == [("other", "s")]
+    hooks = [enough._hook, action._hook]
+    await enough.poll()
+    await action.poll()
+    assert [enough._hook, action._hook] == hooks

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider.errors import ServerError
+from airflow_provider.iotstudio.events import silence
 from airflow_provider.iotstudio.events.fleet import Fleet
 from airflow_provider.iotstudio.events.silence import Silence
 from airflow_provider.iotstudio.hooks import IoTStudioHook
@@ -101,3 +102,38 @@ def test_the_service_is_asked_for_the_only_property_that_counts(
     monkeypatch.setattr(IoTStudioHook, "last_values", last_values)
     Silence(Fleet((THING,)), 60, properties).find(hook)
     assert names == [asked]
+
+
+async def test_a_shared_result_is_nearly_an_interval_old_at_most(
+    hook: IoTStudioHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    async def shared_result(key: Any, max_age: float, fetch: Any) -> list[str]:
+        asked.append((key, max_age))
+        return list(await fetch())
+
+    async def afind(silence: Silence, hook: IoTStudioHook) -> list[str]:
+        asked.append(hook)
+        return ["t"]
+
+    monkeypatch.setattr(silence, "shared_result", shared_result)
+    monkeypatch.setattr(Silence, "afind", afind)
+    found = Silence(Fleet(), 60, None)
+    assert await found.ashared_find(hook, 30.0) == ["t"]
+    assert asked == [(found, 24.0), hook]
+
+
+async def test_triggers_that_ask_the_same_share_what_they_have_found(hook: IoTStudioHook) -> None:
+    def shared(
+        space: str | None = None, ids: Any = None, seconds: float = 60, names: Any = ("a", "b")
+    ) -> Silence:
+        return Silence.shared(hook, space, Fleet(ids), seconds, names)
+
+    first = shared()
+    assert shared(names=["b", "a"]) is first
+    others = [shared("s"), shared(ids=("t",)), shared(seconds=61), shared(names=None)]
+    assert len({id(one) for one in (first, *others)}) == 5
+    assert (first._fleet, first._silent_for, first._properties) == (
+        *(Fleet(), timedelta(seconds=60), frozenset({"a", "b"})),
+    )

@@ -347,3 +347,25 @@ async def test_what_a_topic_tells_is_read_for_ids_and_properties_that_count(
         assert (key, load, told, its_log) == (("mqtt", "c"), "load", names, log)
         read({"thing_id": thing_id}, values, inbox)
     assert inbox.take() == ({thing_id: values} if is_put else {})
+
+
+@pytest.mark.parametrize(("is_outdated", "answered"), [(False, True), (True, False)])
+async def test_a_poll_answers_only_if_its_state_is_the_stored_one(
+    still: None, monkeypatch: pytest.MonkeyPatch, is_outdated: bool, answered: bool
+) -> None:
+    monkeypatch.setattr(watch, "TAKE_SECONDS", 0.0)
+    made = Watched()
+    made.push(HOT, MANY[:2])
+    await made.watch._take(made)  # type: ignore[arg-type]
+    made.watch.fresh_from, made.is_outdated = 1000.0, is_outdated
+    made.value = sorted(by_hash(MANY[:1]))
+    found: list[Any] = []
+    real = PushedValues.answered
+
+    def noted(values: PushedValues, thing_id: str, *, matches: bool, now: float) -> None:
+        found.append((thing_id, matches, now))
+        real(values, thing_id, matches=matches, now=now)
+
+    monkeypatch.setattr(PushedValues, "answered", noted)
+    await made.watch._after_poll(made)  # type: ignore[arg-type]
+    assert sorted(found) == ([(MANY[0], True, 1000.0), (MANY[1], False, 1000.0)] if answered else [])
