@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from airflow_provider.errors import ServerError
+from airflow_provider.errors import NotFoundError, ServerError
 from airflow_provider.iotstudio.events import silence
 from airflow_provider.iotstudio.events.fleet import Fleet
 from airflow_provider.iotstudio.events.silence import Silence
@@ -137,3 +138,27 @@ async def test_triggers_that_ask_the_same_share_what_they_have_found(hook: IoTSt
     assert (first._fleet, first._silent_for, first._properties) == (
         *(Fleet(), timedelta(seconds=60), frozenset({"a", "b"})),
     )
+
+
+@pytest.mark.parametrize("filters", [None, {}])
+def test_without_things_and_filters_the_service_is_not_asked_why(filters: Any) -> None:
+    nothing: Any = None
+    found = Silence(Fleet(category="Meters", filters=filters), 60, None)
+    assert found.problems(nothing, 1) == ["no Thing is selected; nothing is silent"]
+
+
+@pytest.mark.parametrize("how", ["worker", "triggerer"])
+async def test_a_thing_that_is_deleted_while_it_is_read_is_not_silent(
+    hook: IoTStudioHook, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    def gone(*of: Any, **more: Any) -> Any:
+        raise NotFoundError(404, "", "gone")
+
+    async def agone(*of: Any, **more: Any) -> Any:
+        gone()
+
+    monkeypatch.setattr(IoTStudioHook, "last_values", gone)
+    monkeypatch.setattr(IoTStudioHook, "alast_values", agone)
+    found = Silence(Fleet((THING,)), 60, None)
+    silent = await asyncio.to_thread(found.find, hook) if how == "worker" else await found.afind(hook)
+    assert (silent, found._things, found._able) == ([], 1, 1)
