@@ -130,7 +130,7 @@ async def test_failed_polls_are_repeated_ever_more_rarely_with_new_hooks_and_nev
 
     def uniform(least: float, most: float) -> float:
         jitter.append((least, most))
-        return 1.0
+        return 0.5
 
     monkeypatch.setattr(ConnectionMonitor, "_poll", poll)
     monkeypatch.setattr(module, "backoff_delays", lambda first: iter([first, 2 * first, 99.0]))
@@ -140,7 +140,7 @@ async def test_failed_polls_are_repeated_ever_more_rarely_with_new_hooks_and_nev
     monitor = ConnectionMonitor(new_hook, registry, with_socket=False)  # type: ignore[arg-type]
     with registry.register(ObservedState(["realtime"], 5), 30.0), pytest.raises(ENDED):
         await monitor._poll_forever()
-    assert waited == [30.0, 1.0, 2.0, 30.0, 30.0, 1.0]
+    assert waited == [15.0, 1.0, 2.0, 15.0, 15.0, 1.0]
     assert set(jitter) == {(0.9, 1.1)}
     assert len(made) == 1 + 4
     assert {one.retry_limits for one in made} == {module.RETRY_LIMITS}
