@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -86,11 +87,9 @@ class LdifStreamParser:
         self.header = header if isinstance(header, dict) else {}
 
     def _note_repeated(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            names = [name for name, _ in pairs]
-            self.repeated += sorted({name for name in names if names.count(name) > 1})
-        return found
+        counts = Counter(name for name, _ in pairs)
+        self.repeated += sorted(name for name, count in counts.items() if count > 1)
+        return dict(pairs)
 
     def _open(self, token: bytes, at: int) -> None:
         self._depth += 1

@@ -111,6 +111,14 @@ def test_names_that_occur_twice_outside_of_items_are_noted() -> None:
     assert parser.header == {"b": 3, "a": {"x": 2, "y": 3}, "content": [], "c": 1}
 
 
+def test_a_name_that_occurs_twice_among_very_many_is_noted_at_once() -> None:
+    """The time that grows with the square of their number would be half an hour."""
+    members = ",".join(f'"{number}":1' for number in (*range(300_000), 7, 299_999))
+    parser = LdifStreamParser()
+    assert list(iter_items([f"{{{members}}}".encode()], parser)) == []
+    assert parser.repeated == ["299999", "7"]
+
+
 def test_an_item_or_a_header_beyond_the_bound_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream_parser, "_MAX_BUFFERED_BYTES", 100)
     item = b'{"text": "' + b"x" * 85 + b'"}'
