@@ -105,7 +105,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     from difflib import get_close_matches
 
     by_plain = {_plain(one): one for one in known}
-    found = get_close_matches(_plain(name), by_plain, n=1, cutoff=0.7)
+    found = get_close_matches(_plain(name), by_plain, cutoff=0.7)
     return f"; did you mean {by_plain[found[0]]!r}?" if found else ""
 
 

@@ -10,7 +10,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, date, datetime, time, tzinfo
 from decimal import Decimal
@@ -36,8 +36,8 @@ _MAX_NAMED = 8
 _INTEGER_DIGITS = 20
 """Digits that a whole number of 64 bits has at most."""
 
-_MAX_INTEGER = 2**64
-"""Bound of integers that JSON encoders of the services keep exactly."""
+_MIN_INTEGER, _MAX_INTEGER = -(2**63), 2**64
+"""Bounds of integers that JSON encoders of the services keep exactly: the first one, and that behind the last."""
 
 SHORT = 16
 """Characters of a number of JSON up to which a float has the same digits."""
@@ -130,14 +130,15 @@ class ValueReader:
             raise UnreadableValueError(f"is nested more than {_MAX_DEPTH} levels deep")
         library = kind.__module__.partition(".")[0]
         if library in _LIBRARIES:
-            value = self._of_library(value, library)
-            return value if value is ABSENT else self._read(value, depth + 1)
+            return self._read(self._of_library(value, library), depth + 1)
         return self._of_python(value, depth)
 
     def _of_python(self, value: Any, depth: int) -> Any:
         if isinstance(value, Unreadable):
             raise UnreadableValueError(value.problem)
-        if type(value) is dict or isinstance(value, Mapping):
+        if isinstance(value, Enum):
+            return self._read(value.value, depth + 1)
+        if isinstance(value, Mapping):
             return self._object(value, depth)
         if isinstance(value, (list, tuple)):
             items = (self._read(item, depth + 1) for item in value)
@@ -149,9 +150,7 @@ class ValueReader:
 
     def _readers(self) -> tuple[tuple[Any, Callable[[Any], Any]], ...]:
         return (
-            (Enum, lambda value: self._read(value.value, 1)),
             (str, lambda value: _checked_text(str.__str__(value))),
-            (bool, bool),
             (int, lambda value: _checked_integer(int(value))),
             (float, lambda value: self._float(float(value))),
             (Decimal, self._decimal),
@@ -270,8 +269,6 @@ def is_missing(value: Any) -> bool:
 
 def is_blank(text: str) -> bool:
     """Return whether a text has no character that can be seen: blanks, control and format characters."""
-    if text.isascii():
-        return not text.strip()
     return all(one.isspace() or unicodedata.category(one) in ("Cc", "Cf") for one in text)
 
 
@@ -301,7 +298,7 @@ def exact_number(value: Decimal) -> int | float | str:
     """
     if abs(value.adjusted()) > _MAX_DIGITS or len(value.as_tuple().digits) > _MAX_DIGITS:
         raise UnreadableValueError(f"has more than {_MAX_DIGITS} digits")
-    if value == value.to_integral_value() and -_MAX_INTEGER // 2 <= value < _MAX_INTEGER:
+    if value == value.to_integral_value() and _MIN_INTEGER <= value < _MAX_INTEGER:
         return int(value)
     number = float(value)
     if Decimal(repr(number)) == value:
@@ -394,19 +391,9 @@ def read_moment(value: Any, naive: tzinfo | None = None) -> datetime:
     :param naive: the zone of a time without one; None refuses it.
     :raises UnreadableValueError: when it is no date, or its zone is not known.
     """
-    if isinstance(value, datetime):
-        found = value
-    elif isinstance(value, date):
-        return datetime(value.year, value.month, value.day, tzinfo=naive or UTC)
-    else:
-        try:
-            found = datetime.fromisoformat(value.strip())
-        except (AttributeError, ValueError):
-            raise UnreadableValueError(
-                f"must be a date in ISO 8601, such as 2026-01-31, not {shown_value(value)}"
-            ) from None
-        if len(value.strip()) <= len("2026-W01-1"):
-            return found.replace(tzinfo=naive or UTC)
+    found = value if isinstance(value, date) else _read_iso(value)
+    if not isinstance(found, datetime):
+        return datetime(found.year, found.month, found.day, tzinfo=naive or UTC)
     if found.tzinfo is None:
         if naive is None:
             raise UnreadableValueError(
@@ -414,6 +401,15 @@ def read_moment(value: Any, naive: tzinfo | None = None) -> datetime:
             )
         found = found.replace(tzinfo=naive)
     return found
+
+
+def _read_iso(value: Any) -> date:
+    """Return the date of a text in ISO 8601, or its date and time."""
+    if isinstance(value, str):
+        for read in (date.fromisoformat, datetime.fromisoformat):
+            with suppress(ValueError):
+                return read(value.strip())
+    raise UnreadableValueError(f"must be a date in ISO 8601, such as 2026-01-31, not {shown_value(value)}")
 
 
 def utc_text(moment: datetime) -> str:
@@ -483,7 +479,7 @@ def _checked_text(value: str) -> str:
 
 
 def _checked_integer(value: int) -> int:
-    if not -_MAX_INTEGER // 2 <= value < _MAX_INTEGER:
+    if not _MIN_INTEGER <= value < _MAX_INTEGER:
         raise UnreadableValueError("is a whole number of more than 64 bits")
     return value
 

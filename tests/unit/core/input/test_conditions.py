@@ -22,7 +22,7 @@ from airflow_provider.core.input.conditions import (
     rendered_hint,
     text_condition,
 )
-from airflow_provider.core.input.values import is_missing
+from airflow_provider.core.input.values import is_blank, is_missing
 from airflow_provider.errors import InputError
 
 MISSING = [
@@ -32,6 +32,8 @@ MISSING = [
     "\u200b",
     "\ufeff \u00a0",
     "\u2060\u200e",
+    "\x00",
+    "\x7f\x80",
     float("nan"),
     np.nan,
     pd.NA,
@@ -111,7 +113,7 @@ ANY = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.s
 
 @given(st.dictionaries(st.text(), ANY | st.lists(ANY, max_size=3), max_size=4))
 def test_conditions_are_complete_or_refused(filters: dict[str, Any]) -> None:
-    incomplete = not filters or any(not name.strip() for name in filters)
+    incomplete = not filters or any(map(is_blank, filters))
     for value in filters.values():
         items = value if isinstance(value, list) else [value]
         incomplete = incomplete or not items or any(map(is_missing, items))
@@ -153,6 +155,33 @@ def test_a_data_frame_is_refused_with_what_to_pass() -> None:
     with pytest.raises(InputError, match=r"^rows: is a DataFrame; pass its rows as a list of objects"):
         refuse_data_frame(pd.DataFrame({"a": [1]}), "rows")
     refuse_data_frame([{"a": 1}], "rows")
+
+
+@pytest.mark.parametrize("name", ["DataFrame", "GeoDataFrame", "LazyFrame", "Table", "RecordBatch"])
+def test_tables_of_each_library_are_refused_by_the_end_of_their_names(name: str) -> None:
+    with pytest.raises(InputError) as caught:
+        refuse_data_frame(type(name, (), {})(), "rows")
+    assert str(caught.value) == (
+        f"rows: is a {name}; pass its rows as a list of objects, as .to_dict('records'), .to_dicts() or"
+        " .to_pylist() return them"
+    )
+    refuse_data_frame(type(f"{name}s", (), {})(), "rows")
+
+
+@pytest.mark.parametrize(
+    ("text", "blank"),
+    [
+        ("", True),
+        ("\x1b\u200b ", True),
+        ("\x00a", False),
+        ("\u00e9", False),
+        ("\ue000", False),
+        ("\u0301", False),
+    ],
+    ids=ascii,
+)
+def test_a_text_is_blank_when_nothing_of_it_can_be_seen(text: str, blank: bool) -> None:
+    assert is_blank(text) is blank
 
 
 def test_problems_of_conditions_say_what_is_wrong_with_which_item() -> None:

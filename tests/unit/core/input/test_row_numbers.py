@@ -26,6 +26,14 @@ def test_a_row_is_named_before_its_file_has_ended() -> None:
     assert str(numbers.number(10**9)) == "b.csv:1000000000"
 
 
+def test_a_row_number_takes_no_more_than_an_integer() -> None:
+    numbers = RowNumbers(["a.csv"])
+    numbers.next_file()
+    number = numbers.number(1)
+    assert type(number).__name__ == "RowNumber"
+    assert not hasattr(number, "__dict__")
+
+
 def test_only_row_numbers_are_encoded() -> None:
     numbers = RowNumbers(["a.csv"])
     numbers.next_file()
