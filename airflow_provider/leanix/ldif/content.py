@@ -143,9 +143,9 @@ class _LdifFile(Content):
                 raise InputError(f"is not UTF-8 ({error.reason}); pass its encoding", where) from None
             except (gzip.BadGzipFile, zlib.error, EOFError) as error:
                 raise InputError(f"cannot be read: {error}", where) from None
+            except InputError:
+                raise
             except (ValueError, msgspec.DecodeError, RecursionError) as error:
-                if isinstance(error, InputError):
-                    raise
                 raise InputError(f"is no LDIF: {error}", where) from None
         if parser.repeated:
             raise InputError([f"has {name!r} more than once" for name in parser.repeated], where)

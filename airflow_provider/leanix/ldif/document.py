@@ -12,7 +12,7 @@ import msgspec
 
 from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions
 from airflow_provider.errors import InputError
-from airflow_provider.leanix.api import KEY_FIELDS, lower
+from airflow_provider.leanix.api import KEY_FIELDS
 from airflow_provider.leanix.ldif.content import Content, open_content
 from airflow_provider.leanix.ldif.header import DEFAULTS, make_header, merge_headers, read_custom_fields
 from airflow_provider.leanix.ldif.items import ItemReader
@@ -66,8 +66,8 @@ class Ldif:
     count: int
     size: int
     sha256: str
-    triggers: int = 0
-    writes: bool = False
+    triggers: int
+    writes: bool
 
     @property
     def connector(self) -> str:
@@ -106,9 +106,7 @@ class Ldif:
         return SizedBody(length, _join_chunks(self._chunks(head, tail)))
 
     def _frame(self) -> tuple[bytes, bytes]:
-        import msgspec
-
-        return msgspec.json.encode(dict(self.header))[:-1] + b',"content":[', b"]}"
+        return _json(dict(self.header))[:-1] + b',"content":[', b"]}"
 
     def _chunks(self, head: bytes, tail: bytes) -> Iterator[bytes]:
         yield head
@@ -240,9 +238,6 @@ def read_ldif(ldif: Mapping[str, Any], *, allow_duplicates: bool = False) -> Ldi
         problems.append(f"'content' must be a list, not {type(content).__name__}")
         raise InputError(problems, "the LDIF")
     header = {name: value for name, value in ldif.items() if name != "content" and value is not None}
-    for name in ("processingDirection", "processingMode"):
-        if name in header:
-            header[name] = lower(header[name])
     return prepare(
         header,
         content,
@@ -287,7 +282,7 @@ def _encode(number: int, row: Any, reader: ItemReader, validator: ItemValidator)
             reader.read_each_value(item, problems)
             problems = problems or [f"has no JSON form: {error}"]
         else:
-            return data, type(item) is dict and not item.get("id") and is_trigger(item)
+            return data, is_trigger(item)
     validator.add(number, item, problems)
     return b"", False
 

@@ -19,7 +19,7 @@ from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions
 from airflow_provider.core.sql.query import Query
 from airflow_provider.core.sql.rows import SqlRows, read_query
 from airflow_provider.errors import InputError
-from airflow_provider.leanix.ldif.content import open_content
+from airflow_provider.leanix.ldif.content import _ending, _is_packed, open_content
 from airflow_provider.leanix.ldif.document import make_header, prepare
 from airflow_provider.leanix.ldif.mapping import read_mapping
 
@@ -59,6 +59,7 @@ FILES = {
     "bom.ldif": b"\xef\xbb\xbf" + json.dumps({"content": ITEMS}, ensure_ascii=False).encode(),
     "utf16.ldif": json.dumps({"content": ITEMS}, ensure_ascii=False).encode("utf-16"),
     "a.ldif.gz": gzip.compress(b"\xef\xbb\xbf" + json.dumps({"content": ITEMS}).encode()),
+    "of.a.day.LDIF.GZ": gzip.compress(json.dumps({"content": ITEMS}).encode()),
     "a.json.gz": gzip.compress(json.dumps({"content": ITEMS}).encode()),
     "a.csv": as_csv().encode(),
     "bom.csv": as_csv(";", (" type", "id ", "name", "note")).encode("utf-8-sig"),
@@ -81,7 +82,25 @@ def test_a_path_without_an_ending_needs_its_format(tmp_path: Path, name: str) ->
     path.write_bytes(FILES[name])
     with pytest.raises(InputError, match="must end in"):
         items_of(str(path))
-    assert items_of(str(path), RowOptions(source_format=name[2:])) == ITEMS
+    for given in (name[2:], name[1:], name[1:].upper()):
+        assert items_of(str(path), RowOptions(source_format=given)) == ITEMS
+
+
+@pytest.mark.parametrize(
+    ("path", "given", "ending", "is_packed"),
+    [
+        ("https://host/a.b/x.y.ldif?sig=a.csv", None, "ldif", False),
+        ("https://host/x.csv?y.ldif?sig=1", None, "ldif", False),
+        ("https://host/x.LDIF.GZ?sig=1", None, "ldif", True),
+        ("x.gz.json", None, "json", False),
+        ("x", None, "x", False),
+        ("x.ldif.gz", " .JSON ", "json", True),
+    ],
+)
+def test_a_content_is_read_by_the_ending_of_its_path_or_the_given_one(
+    path: str, given: str | None, ending: str, is_packed: bool
+) -> None:
+    assert (_ending(path, given), _is_packed(path)) == (ending, is_packed)
 
 
 def test_cp1252_needs_its_encoding(tmp_path: Path) -> None:
@@ -125,6 +144,9 @@ def test_parquet_is_read_value_by_value(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_pylist([{"type": "A", "id": 1, "at": datetime(2026, 1, 31)}]), path)
     with pytest.raises(InputError, match=r"item 1 \(1\): field 'at' is the time .* without a time zone"):
         items_of(str(path))
+    geo = tmp_path / "a.geoparquet"
+    pq.write_table(pa.Table.from_pylist([{"type": " A ", "id": 1, "data": '{"n": 1}'}]), geo)
+    assert items_of(str(geo)) == [{"type": "A", "id": "1", "data": {"n": 1}}]
     pq.write_table(pa.Table.from_pylist([{"type": "A", "id": 1, "data": {"n": 1, "blob": b"x"}}]), path)
     with pytest.raises(InputError, match="field 'blob' is binary"):
         items_of(str(path))
@@ -274,7 +296,13 @@ def test_columns_of_a_query_have_the_case_of_items_and_keep_that_of_data(
             NO_OPTIONS,
             r"^content '.*': is not UTF-8 \(truncated data\)",
         ),
-        ("a.ldif", b"[]", RowOptions(encoding="latin-99"), "encoding 'latin-99' is not known, such as"),
+        (
+            "a.ldif",
+            "[{}]".encode("utf-32")[:-2],
+            NO_OPTIONS,
+            r"^content '.*': is not UTF-8 \(truncated data\)",
+        ),
+        ("a.ldif", b"[]", RowOptions(encoding="latin-99"), "^content '[^:]*': encoding 'latin-99' is not"),
         ("a.ldif", b"[" * 200_000, NO_OPTIONS, "is no LDIF"),
     ],
 )
@@ -312,6 +340,40 @@ def test_a_whole_ldif_takes_no_mapping_and_a_list_does(tmp_path: Path) -> None:
     path.write_text(json.dumps({"content": [{"key": "1", "name": "x"}]}))
     with pytest.raises(InputError, match="is a whole LDIF, whose items need no mapping; leave 'mapping' out"):
         prepare(HEADER, str(path), mapping=mapping)
+
+
+def test_an_item_with_a_key_twice_is_named_by_its_number(tmp_path: Path) -> None:
+    path = tmp_path / "a.ldif"
+    path.write_text(
+        '[{"type": "A", "id": "1", "data": {}}, {"type": "A", "id": "2", "data": {"x": 1, "x": 2}}]'
+    )
+    with pytest.raises(InputError) as caught:
+        items_of(str(path))
+    assert str(caught.value) == f"content '{path}': item 2 has the key 'x' twice"
+
+
+def test_rows_that_are_no_objects_are_problems_with_options_as_well() -> None:
+    with pytest.raises(InputError, match="^content: row 1 is not an object but an int$"):
+        items_of([5], RowOptions(columns={"key": "id"}, min_rows=0))
+
+
+def test_rows_of_a_list_may_be_flat_by_default() -> None:
+    content = open_content(FLAT)
+    problems: list[str] = []
+    assert [content.reader.read(row, problems) for _, row in content.rows()] == ITEMS
+    assert problems == []
+
+
+def test_a_column_of_a_query_that_is_null_in_all_rows_is_no_column_of_the_mapping() -> None:
+    mapping = read_mapping({"type": {"constant": "A"}, "id": "key"})[0]
+    rows = SqlRows(["key", "extra"])
+    rows.add([["1", None]])
+    with pytest.raises(InputError) as caught:
+        prepare(HEADER, rows, mapping=mapping)
+    rows.close()
+    assert caught.value.problems == [
+        "the column 'extra' is not in the mapping; ignore=['extra'] leaves it out"
+    ]
 
 
 def test_columns_of_a_query_are_mapped_whatever_their_case() -> None:

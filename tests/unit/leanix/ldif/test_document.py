@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from airflow_provider.core.sql.rows import SqlRows
 from airflow_provider.errors import InputError
 from airflow_provider.leanix.ldif.document import (
     SizedBody,
@@ -20,6 +21,7 @@ from airflow_provider.leanix.ldif.document import (
     prepare,
     read_ldif,
 )
+from airflow_provider.leanix.ldif.mapping import read_mapping
 from tests.support.hypothesis_sizes import examples
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=12)
@@ -115,6 +117,7 @@ def test_a_body_can_be_read_step_by_step() -> None:
     ("header", "items", "writes", "facts"),
     [
         ({}, [ITEM], False, (1, 1, False, False)),
+        ({}, [], False, (0, 0, False, False)),
         ({"processingMode": "full"}, [ITEM], False, (1, 1, False, True)),
         ({"processingDirection": "outbound"}, [], False, (0, 0, True, False)),
         ({}, [DUMMY], False, (1, 0, True, False)),
@@ -128,6 +131,9 @@ def test_an_ldif_knows_what_its_run_is_for(
 ) -> None:
     ldif = prepare({**HEADER, **header}, items, writes=writes)
     assert (ldif.count, ldif.sent, ldif.is_export, ldif.is_full) == facts
+    is_inbound = ldif.header["processingDirection"] == "inbound"
+    assert ldif.is_empty is (is_inbound and ldif.count == 0)
+    assert "items" not in repr(ldif)
     assert (
         ldif.connector
         == "cmdb/campus/1.0.0/" + ldif.header["processingDirection"] + "/" + (ldif.header["processingMode"])
@@ -161,6 +167,7 @@ def test_an_ldif_knows_what_its_run_is_for(
             "'write_to_ldif' is for inbound runs; an outbound run always makes an LDIF",
         ),
         ({}, [{**ITEM, "data": {"x": 1j}}], {}, "item 1 (a): field 'x' is a complex"),
+        ({}, [{**ITEM, "data": 5}], {"min_content": 1}, "item 1 (a): 'data' must be an object"),
         ({"lxVersion": ""}, [], {}, "header field 'lxVersion' is missing or empty"),
     ],
     ids=str,
@@ -175,6 +182,44 @@ def test_a_content_fits_its_header_or_the_problem_is_named(
         prepare({**HEADER, **header}, items, **options)
     assert [text[: len(problem)] for text in caught.value.problems] == [problem]
     assert caught.value.subject == "the LDIF"
+
+
+def test_all_problems_of_a_document_are_raised_at_once_in_their_order(tmp_path: Path) -> None:
+    path = tmp_path / "a.ldif"
+    stored = {"connectorType": "other", "colour": 1, "customFields": 5}
+    path.write_text(json.dumps({**stored, "content": [{**ITEM, "id": ""}]}))
+    with pytest.raises(InputError) as caught:
+        prepare({**HEADER, "lxVersion": ""}, str(path), min_content=2)
+    assert caught.value.problems == [
+        "header field 'connectorType' is 'other', but the task's argument is 'cmdb'",
+        "header field 'customFields' must be an object, not 5",
+        "header field 'lxVersion' is missing or empty",
+        "field 'colour' is unknown to the service, which would ignore it; values for processors belong into"
+        " 'customFields'",
+        "item 1: 'id' must be a text that is not empty (type App)",
+        "the content has 1 items, fewer than 2 ('min_content')",
+    ]
+    mapping = read_mapping({"type": {"constant": "A"}, "id": "key"})[0]
+    with pytest.raises(InputError) as caught:
+        prepare({**HEADER, "lxVersion": ""}, [{"other": 1}], mapping=mapping)
+    assert [problem.partition(" is ")[0] for problem in caught.value.problems] == [
+        "header field 'lxVersion'",
+        "column 'key' of the mapping",
+        "the column 'other'",
+        "item 1: 'id'",
+    ]
+
+
+@pytest.mark.parametrize("is_query", [True, False])
+def test_the_hash_of_a_querys_items_is_that_of_any_order(is_query: bool) -> None:
+    hashes = set()
+    for order in (["a", "b"], ["b", "a"]):
+        content: Any = [{"type": "App", "id": name, "data": {}} for name in order]
+        if is_query:
+            content = SqlRows(["type", "id", "data"])
+            content.add([["App", name, "{}"] for name in order])
+        hashes.add(prepare(HEADER, content).sha256)
+    assert len(hashes) == (1 if is_query else 2)
 
 
 @pytest.mark.parametrize(
@@ -195,6 +240,15 @@ def test_a_whole_ldif_that_is_not_valid_is_refused(ldif: Any, problem: str) -> N
     with pytest.raises(InputError) as caught:
         read_ldif(ldif)
     assert any(text.startswith(problem) for text in caught.value.problems)
+
+
+def test_a_whole_ldif_without_a_list_is_refused_with_the_problems_of_its_header() -> None:
+    with pytest.raises(InputError) as caught:
+        read_ldif({**HEADER, "lxVersion": "", "content": "[]"})
+    assert str(caught.value) == (
+        "2 problems in the LDIF:\n  - header field 'lxVersion' is missing or empty\n"
+        "  - 'content' must be a list, not str"
+    )
 
 
 def test_a_whole_ldif_is_taken_as_it_is() -> None:

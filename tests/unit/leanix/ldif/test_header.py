@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider.errors import InputError
 from airflow_provider.leanix.api import HEADER_ARGUMENTS
-from airflow_provider.leanix.ldif.header import DEFAULTS, merge_headers, read_custom_fields
+from airflow_provider.leanix.ldif.header import DEFAULTS, make_header, merge_headers, read_custom_fields
 from airflow_provider.leanix.operators import LeanIXRunOperator
 from airflow_provider.sandbox.leanix.seed import WORKSPACE_ID, tutorial_items
 from tests.support.task_runner import TaskRunner
@@ -237,6 +237,32 @@ def test_custom_fields_that_are_no_object_stay_and_are_named(value: Any, problem
     header = {"customFields": value}
     assert read_custom_fields(header) == [f"header field 'customFields' {problem}"]
     assert header == {"customFields": value}
+
+
+def test_the_header_of_a_task_has_a_version_and_a_mode_by_default() -> None:
+    key = {
+        "connector_type": "a",
+        "connector_id": "b",
+        "connector_version": "c",
+        "processing_direction": "INBOUND",
+    }
+    found = make_header(**key)
+    assert found == {
+        "connectorType": "a",
+        "connectorId": "b",
+        "connectorVersion": "c",
+        "lxVersion": "1.0.0",
+        "processingDirection": "inbound",
+        "processingMode": "partial",
+    }
+    more = {"lx_workspace": "d", "description": "e", "custom_fields": {"f": 1}, "processing_mode": "FULL"}
+    assert make_header(**key, **more, lx_version=None) == {
+        **{name: value for name, value in found.items() if name != "lxVersion"},
+        "lxWorkspace": "d",
+        "description": "e",
+        "customFields": {"f": 1},
+        "processingMode": "full",
+    }
 
 
 def test_headers_of_a_task_and_a_file_are_merged_and_contradictions_named() -> None:

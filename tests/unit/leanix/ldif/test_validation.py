@@ -60,9 +60,13 @@ def test_the_set_grows_when_three_quarters_are_used_and_knows_the_hash_zero() ->
         False,
         True,
     ]
-    for number in range(2, 770):
+    for number in range(2, 767):
         seen.add(number)
-    assert (len(seen._slots), seen._count) == (2048, 771)
+    assert (len(seen._slots), seen._count) == (1024, 768)
+    for number in range(767, 770):
+        seen.add(number)
+        assert len(seen._slots) == 2048
+    assert seen._count == 771
     assert not any(seen.add(number) for number in (*range(770), 1024, 2048))
 
 
@@ -83,6 +87,33 @@ def test_of_a_header_each_bad_field_is_named() -> None:
     assert header_problems({**outbound, "processingMode": "FULL"}) == []
     assert header_problems({**outbound, "processingMode": "full"}) == [
         "header field 'processingMode' must be partial in an outbound run"
+    ]
+
+
+def test_all_problems_of_a_header_are_named_in_the_order_of_its_fields() -> None:
+    header = {
+        **HEADER,
+        "connectorId": "",
+        "colour": 1,
+        "lxWorkspace": 5,
+        "size": 2,
+        "chunkInformation": 6,
+        "description": 7,
+        "processingDirection": "up",
+        "processingMode": "half",
+    }
+    unknown = (
+        "is unknown to the service, which would ignore it; values for processors belong into 'customFields'"
+    )
+    assert header_problems(header) == [
+        "header field 'connectorId' is missing or empty",
+        f"field 'colour' {unknown}",
+        "header field 'lxWorkspace' must be a text, not int",
+        f"field 'size' {unknown}",
+        "header field 'chunkInformation' must be an object, not 6",
+        "header field 'description' must be a text, not int",
+        "header field 'processingDirection' must be inbound or outbound, not 'up'",
+        "header field 'processingMode' must be partial or full, not 'half'",
     ]
 
 
@@ -182,6 +213,33 @@ def item(**fields: Any) -> dict[str, Any]:
 )
 def test_an_item_is_valid_or_says_why_not(bad: Any, problem: str | None) -> None:
     assert problems_of(bad) == ([] if problem is None else [problem])
+
+
+@pytest.mark.parametrize(
+    ("given", "is_valid"),
+    [
+        (item(), True),
+        (MappingProxyType(item()), False),
+        (item(more=1), False),
+        ({"type": "App", "id": "a"}, False),
+        (item(data=None), False),
+        (item(data=MappingProxyType({})), False),
+        (item(type=5), False),
+        (item(id=5), False),
+        (item(type="é"), False),
+        (item(id="é"), False),
+        (item(type=""), False),
+        (item(id=""), False),
+        (item(type="App "), False),
+        (item(id=" a"), False),
+        (None, False),
+    ],
+    ids=str,
+)
+def test_an_item_of_plain_letters_is_found_valid_at_once(given: Any, is_valid: bool) -> None:
+    for validator in (ItemValidator(), ItemValidator(allow_duplicates=True)):
+        assert validator._is_new_item(given) is is_valid
+        assert validator._is_new_item(given) is (is_valid and validator._allow_duplicates)
 
 
 def test_long_names_of_items_are_cut_short() -> None:
