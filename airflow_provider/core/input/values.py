@@ -37,7 +37,7 @@ _INTEGER_DIGITS = 20
 """Digits that a whole number of 64 bits has at most."""
 
 _MIN_INTEGER, _MAX_INTEGER = -(2**63), 2**64
-"""Bounds of integers that JSON encoders of the services keep exactly: the first one, and that behind the last."""
+"""Bounds of integers that JSON encoders keep exactly: the first one, and the one after the last."""
 
 SHORT = 16
 """Characters of a number of JSON up to which a float has the same digits."""

@@ -35,7 +35,7 @@ from airflow_provider.core.http import (
     sync_transport,
     twins,
 )
-from airflow_provider.core.input import problems, scalars, values
+from airflow_provider.core.input import problems, row_numbers, scalars, values
 from airflow_provider.core.limits import (
     address,
     fallback,
@@ -47,7 +47,7 @@ from airflow_provider.core.limits import (
     semaphore,
     store,
 )
-from airflow_provider.core.sql import failures, query, rows, streaming
+from airflow_provider.core.sql import arrays, failures, query, rows, streaming
 from airflow_provider.core.sql import values as sql_values
 from airflow_provider.core.state import chunks, firing, identity, pauses, submission, turns, watcher_state
 
@@ -135,6 +135,8 @@ def test_bounds_of_values_and_their_problems() -> None:
     assert (problems.MAX_KINDS, problems.ROWS_NAMED) == (10_000, 3)
     assert (values._MAX_DEPTH, values._MAX_NAMED, values._MAX_INTEGER) == (100, 8, 2**64)
     assert (values.SHORT, values._MAX_DIGITS, values._SHOWN) == (16, 400, 60)
+    assert (values._MIN_INTEGER, values._INTEGER_DIGITS, {*"mM"}) == (-(2**63), 20, values._TIMES)
+    assert (values._hidden.name, row_numbers._FAR) == ("hidden", 2**62)
     assert values._BOOLEANS == {"true": True, "false": False}
     assert {"numpy", "pandas", "pyarrow"} == values._LIBRARIES
     yes, no = ("true", "1", "yes"), ("false", "0", "no")
@@ -146,6 +148,7 @@ def test_bounds_of_queries() -> None:
     assert (streaming.FETCH_ROWS, streaming.STREAM_ROWS, streaming._READ_ONLY) == (2000, 100, "25006")
     assert streaming._DECLARABLE == ("select", "with", "values", "table")
     assert (failures._MAX_MESSAGE, failures._MYSQL_NAMES) == (300, (1054, 1146))
+    assert (sql_values._INTEGER_END, sql_values._INTEGER_DIGITS, arrays._UUID_ARRAY) == (2**63, 18, 2951)
     assert failures._SQL_CLASSES == ("42", "0A", "25006")
     assert failures._SQL_ERRORS == ("ProgrammingError", "NotSupportedError")
     assert {

@@ -80,6 +80,8 @@ def test_enums_count_as_levels() -> None:
     items.append(Circle.ITEMS)
     with pytest.raises(UnreadableValueError, match="is nested more than 100 levels deep"):
         READER.read(Circle.ITEMS)
+    deepest = nested(100, lambda value: [value])
+    assert READER.read(Enum("Deep", {"LISTS": deepest})["LISTS"]) == deepest
 
 
 def test_any_mapping_is_an_object_and_a_subclass_is_its_type() -> None:
