@@ -232,13 +232,10 @@ def _utf8_chunks(file: IO[bytes], encoding: str | None, where: str) -> Iterator[
     head = file.read(_READ_BYTES)
     try:
         codec = detect_encoding(head, where, encoding)
-        decoder = codecs.getincrementaldecoder(codec)()
+        decoder = codecs.getincrementaldecoder("utf-8-sig" if codec in _UTF8 else codec)()
     except LookupError:
         raise InputError(f"encoding {encoding!r} is not known, such as 'utf-8' or 'cp1252'", where) from None
-    if codec in _UTF8:
-        head = head.removeprefix(codecs.BOM_UTF8)
     while head:
-        yield head if codec in _UTF8 else decoder.decode(head).encode()
+        yield decoder.decode(head).encode()
         head = file.read(_READ_BYTES)
-    if codec not in _UTF8:
-        decoder.decode(b"", final=True)
+    decoder.decode(b"", final=True)

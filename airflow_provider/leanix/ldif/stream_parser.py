@@ -86,10 +86,9 @@ class LdifStreamParser:
         self.is_object = isinstance(header, dict)
         self.header = header if isinstance(header, dict) else {}
 
-    def _note_repeated(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def _note_repeated(self, pairs: list[tuple[str, Any]]) -> None:
         counts = Counter(name for name, _ in pairs)
         self.repeated += sorted(name for name, count in counts.items() if count > 1)
-        return dict(pairs)
 
     def _open(self, token: bytes, at: int) -> None:
         self._depth += 1

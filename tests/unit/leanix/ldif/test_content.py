@@ -302,6 +302,13 @@ def test_columns_of_a_query_have_the_case_of_items_and_keep_that_of_data(
             NO_OPTIONS,
             r"^content '.*': is not UTF-8 \(truncated data\)",
         ),
+        (
+            "a.ldif",
+            b'[{"a": "\xc3"}]',
+            RowOptions(encoding="utf-8"),
+            "is not UTF-8 .invalid continuation byte",
+        ),
+        ("a.ldif", b'[]"\xc3', RowOptions(encoding="utf-8"), "is not UTF-8 .unexpected end of data"),
         ("a.ldif", b"[]", RowOptions(encoding="latin-99"), "^content '[^:]*': encoding 'latin-99' is not"),
         ("a.ldif", b"[" * 200_000, NO_OPTIONS, "is no LDIF"),
     ],

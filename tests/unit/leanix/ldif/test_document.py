@@ -256,4 +256,5 @@ def test_a_whole_ldif_is_taken_as_it_is() -> None:
     ldif = read_ldif(given)
     assert ldif.header == {**HEADER, "processingMode": "full"}
     assert (ldif.count, ldif.writes) == (0, False)
-    assert read_ldif({**given, "content": (ITEM, ITEM)}, allow_duplicates=True).count == 2
+    twice = read_ldif({**given, "content": (ITEM, ITEM)}, allow_duplicates=True)
+    assert (twice.header, twice.count) == (ldif.header, 2)
