@@ -9,6 +9,9 @@ SELECT t.oid::bigint, t.typarray::bigint FROM pg_type t
 WHERE t.oid >= 16384 AND t.typarray <> 0 AND t.typtype IN ('b', 'd', 'e') AND t.typcategory <> 'A'"""
 """Types that a user or an extension has made; composites have arrays of another form."""
 
+_UUID_ARRAY = 2951
+"""Id of the type ``uuid[]``, whose values psycopg 2 returns as texts."""
+
 
 def read_arrays_with_psycopg(cursor: Any) -> None:
     """Make the cursor return arrays of other types as lists of texts.
@@ -19,7 +22,7 @@ def read_arrays_with_psycopg(cursor: Any) -> None:
 
     for oid, array_oid in cursor.execute(_ARRAYS).fetchall():
         if cursor.adapters.types.get(oid) is None:
-            TypeInfo(f"type{oid}", oid, array_oid).register(cursor)
+            TypeInfo(str(oid), oid, array_oid).register(cursor)
 
 
 def read_arrays_with_psycopg2(connection: Any, cursor: Any) -> None:
@@ -32,9 +35,6 @@ def read_arrays_with_psycopg2(connection: Any, cursor: Any) -> None:
 
     with connection.cursor(cursor_factory=extensions.cursor) as asking:
         asking.execute(_ARRAYS)
-        found = [(2950, 2951), *asking.fetchall()]
-    for oid, array_oid in found:
-        item = extensions.new_type((oid,), f"TEXT{oid}", extensions.UNICODE)
-        array = extensions.new_array_type((array_oid,), f"TEXTS{array_oid}", item)
-        extensions.register_type(item, cursor)
-        extensions.register_type(array, cursor)
+        found = tuple(array_oid for _, array_oid in asking.fetchall())
+    texts = extensions.new_array_type((_UUID_ARRAY, *found), extensions.UNICODE.name, extensions.UNICODE)
+    extensions.register_type(texts, cursor)

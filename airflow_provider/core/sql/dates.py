@@ -41,7 +41,7 @@ def tolerate_dates_of_psycopg2(cursor: Any) -> None:
 
     def tolerant(base: Any) -> Callable[[Any, Any], Any]:
         def load(value: Any, at: Any) -> Any:
-            if value is not None and (value.endswith(("infinity", "BC")) or value.startswith("24:")):
+            if value is not None and (value.endswith("infinity") or value.startswith("24:")):
                 return Unreadable(NO_DATE)
             try:
                 return base(value, at)
@@ -59,8 +59,6 @@ def tolerate_dates_of_psycopg2(cursor: Any) -> None:
         (1184, 1185, extensions.PYDATETIMETZ),
         (1186, 1187, extensions.PYINTERVAL),
     ):
-        kind = extensions.new_type((oid,), f"TOLERANT{oid}", tolerant(base))
+        kind = extensions.new_type((oid,), base.name, tolerant(base))
         extensions.register_type(kind, cursor)
-        extensions.register_type(
-            extensions.new_array_type((array_oid,), f"TOLERANT{array_oid}", kind), cursor
-        )
+        extensions.register_type(extensions.new_array_type((array_oid,), base.name, kind), cursor)

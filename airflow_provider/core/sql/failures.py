@@ -86,7 +86,7 @@ def _is_wrong_statement(error: Exception, state: Any) -> bool:
     if state:
         return str(state).startswith(_SQL_CLASSES)
     names = {kind.__name__ for kind in type(error).__mro__}
-    return not names.isdisjoint(_SQL_ERRORS) or getattr(error, "sqlite_errorname", "") in (
+    return not names.isdisjoint(_SQL_ERRORS) or getattr(error, "sqlite_errorname", None) in (
         "SQLITE_ERROR",
         "SQLITE_READONLY",
     )
@@ -120,9 +120,10 @@ def _without_values(message: str, query: Query, *, may_name: bool) -> str:
     kept, at = "", 0
     while found := _QUOTE.search(message, at):
         quote, start = found.group(), found.end()
-        end = message.find(quote, start)
-        if may_name and end > 0 and not message.count(quote) % 2 and _is_word(message[start:end], query.sql):
-            kept, at = kept + message[at : end + 1], end + 1
+        word, partner, _ = message[start:].partition(quote)
+        if may_name and partner and not message.count(quote) % 2 and _is_word(word, query.sql):
+            end = start + len(word + partner)
+            kept, at = kept + message[at:end], end
             continue
         # Without its partner, a quote is within a value that ends on a later line, as what follows it is.
         ends = not message.count(quote, found.start()) % 2

@@ -36,8 +36,7 @@ def field_names(
         f"{name!r} of columns or ignore is not a column of the result{nearest(name, names)}"
         for name in sorted({*wanted, *ignored} - {*keys})
     ]
-    pairs = zip(keys, names, strict=True)
-    fields = [None if key in ignored else wanted.get(key, name) for key, name in pairs]
+    fields = [None if (key := normal_key(name)) in ignored else wanted.get(key, name) for name in names]
     taken = [field for field in fields if field is not None]
     if not problems:
         problems = [f"has the field {field!r} twice, by columns" for field in _repeated(taken)]

@@ -65,7 +65,7 @@ def open_result(connection: Any, hook: Any, query: Query, log: Logger) -> Result
     """
     if hook.strip_semicolon:
         query = query._replace(sql=query.sql.strip().rstrip(";"))
-    driver = type(connection).__module__.partition(".")[0].lstrip("_")
+    driver = type(connection).__module__.partition(".")[0].removeprefix("_")
     if driver == "redshift_connector":
         log.warning(
             "The driver redshift_connector holds all rows of a query in memory; a connection of the type"

@@ -25,6 +25,8 @@ _INTEGER_DIGITS = 18
 
 _BINARY = (bytes, bytearray, memoryview)
 
+_AS_THEY_ARE = frozenset({type(None), bool})
+
 
 class ExactDecimal:
     """A decimal with all of its digits, which msgspec would write as a text.
@@ -73,7 +75,7 @@ class DatabaseValueReader:
         kind = type(value)
         if kind is str:
             return _text(value)
-        if value is None or kind is bool:
+        if kind in _AS_THEY_ARE:
             return value
         if kind is int and -_INTEGER_END <= value < _INTEGER_END:
             return value

@@ -116,6 +116,29 @@ def test_a_transaction_that_a_hook_has_begun_is_rolled_back(
     assert store.query("SELECT count(*) FROM t") == [(3,)]
 
 
+def test_a_connection_that_commits_by_itself_changes_nothing(
+    store: Database, read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.query("CREATE PROCEDURE spare(n int) BEGIN DELETE FROM t; SELECT 1; END")
+    store.query("CREATE PROCEDURE commits() BEGIN COMMIT; DELETE FROM t; SELECT 1; END")
+
+    def committing(connect: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def get_conn(hook: Any) -> Any:
+            connection = connect(hook)
+            hook.set_autocommit(connection, True)
+            return connection
+
+        return get_conn
+
+    for kind in mariadb.HOOKS.values():
+        monkeypatch.setattr(kind, "get_conn", committing(kind.get_conn))
+    with pytest.raises((InputError, DatabaseError), match="READ ONLY transaction"):
+        read("CALL spare(1)")
+    with suppress(InputError, DatabaseError):
+        read("CALL commits()")
+    assert store.query("SELECT count(*) FROM t") == [(3,)]
+
+
 @pytest.mark.parametrize("sql", ["SELECT id FROM t; SELECT name FROM t", "SELECT 1 AS a; DELETE FROM t"])
 def test_a_second_statement_is_refused(read: Read, store: Database, sql: str) -> None:
     with pytest.raises(InputError, match="more than one statement; give one query|near '(SELECT|DELETE)"):

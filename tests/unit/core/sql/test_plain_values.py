@@ -55,6 +55,7 @@ def read(value: Any, **options: Any) -> Any:
         (2**63 - 1, 2**63 - 1),
         (2**63, 2**63),
         (-(2**63), -(2**63)),
+        (-(2**63) - 1, ("unreadable", "is a whole number of more than 64 bits")),
         (2**64, ("unreadable", "is a whole number of more than 64 bits")),
         (1.5, 1.5),
         (float("inf"), ("unreadable", "is inf, which is no JSON number")),
@@ -108,7 +109,9 @@ def test_a_time_that_a_zone_skipped_is_refused_and_one_that_came_twice_is_the_fi
         (datetime(2026, 3, 29, 2), ("unreadable", said)),
         (pd.Timestamp(2026, 3, 29, 2, 30), ("unreadable", said)),
         (datetime(2026, 3, 29, 3), "2026-03-29T01:00:00Z"),
+        (datetime(2026, 3, 29, 2, 30, fold=1), ("unreadable", said)),
         (datetime(2026, 10, 25, 2, 30), "2026-10-25T00:30:00Z"),
+        (datetime(2026, 10, 25, 2, 30, fold=1), "2026-10-25T01:30:00Z"),
         (datetime(2026, 10, 25, 3), "2026-10-25T02:00:00Z"),
         (datetime(2026, 3, 29, 2, 30, tzinfo=UTC), "2026-03-29T02:30:00Z"),
     ):
@@ -133,7 +136,9 @@ def test_long_decimals_are_rounded_refused_or_kept() -> None:
 
 # -- failures --------------------------------------------------------------------------------------
 
-QUERY = Query("SELECT name, 123456 FROM rooms", "no_such_connection", ["parameter-text", 7, True, None])
+QUERY = Query(
+    "SELECT name, 123456 FROM rooms", "no_such_connection", ["parameter-text", 7, True, None, ("abc", "de")]
+)
 
 
 class ProgrammingError(Exception):
@@ -187,6 +192,19 @@ def failure(message: Any = "", *, kind: type[Exception] = Exception, **fields: A
         (failure("column 'nam' is", sqlstate="42703"), True, "column '…' is (SQLSTATE 42703)"),
         (failure("column 'name' is", sqlstate="22000"), False, "column '…' is (SQLSTATE 22000)"),
         (failure("column 'name", sqlstate="42703"), True, "column '… (SQLSTATE 42703)"),
+        (
+            failure("column 'name' is bad\nLINE 1: a 'b", sqlstate="42703"),
+            True,
+            "column 'name' is bad (SQLSTATE 42703)",
+        ),
+        (failure("doesn't fit 'name", sqlstate="42703"), True, "doesn't fit '… (SQLSTATE 42703)"),
+        (failure("'name' and 'name' fit", sqlstate="42703"), True, "'name' and 'name' fit (SQLSTATE 42703)"),
+        (failure("'' and 'name' fit", sqlstate="42703"), True, "'' and 'name' fit (SQLSTATE 42703)"),
+        (failure("'secret' at 12"), False, "'…' at 12"),
+        (failure("abcd, de, None, True or 7"), False, "…d, de, None, True or 7"),
+        (failure(7), False, "7"),
+        (failure((1054,)), False, "1054"),
+        (failure(("secret", 7)), False, "('…', 7)"),
         (failure("value '' at 12"), False, "value '…' at 12"),
         (failure("value ' at 12"), False, "value '…"),
         (failure("it doesn't fit 'x' at 12"), False, "it doesn't fit '…' at 12"),
@@ -249,6 +267,13 @@ def test_rows_beyond_the_end_of_the_disk_are_counted() -> None:
     with pytest.raises(ProviderError, match="the local disk is full, in .*, after 2 rows of the query"):
         rows.add([[1], [2]])
     rows.close()
+
+
+def test_rows_know_the_zone_that_was_stated() -> None:
+    for zone in (None, UTC):
+        rows = SqlRows(["a"], zone)
+        assert (rows.names, rows.timezone, rows.count) == (["a"], zone, 0)
+        rows.close()
 
 
 def test_a_value_that_no_reader_returns_is_no_part_of_a_row() -> None:

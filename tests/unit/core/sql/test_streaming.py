@@ -6,6 +6,7 @@ import json
 import logging
 import sqlite3
 from contextlib import closing, suppress
+from decimal import Decimal
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,10 +15,11 @@ from typing import Any, ClassVar
 import pytest
 from airflow.providers.common.sql.hooks.sql import DbApiHook
 
+from airflow_provider.core.input.values import Unreadable
 from airflow_provider.core.sql import rows, streaming
 from airflow_provider.core.sql.query import Query, first_word, is_one_statement
 from airflow_provider.core.sql.rows import read_query
-from airflow_provider.errors import ProviderError
+from airflow_provider.errors import InputError, ProviderError
 from tests.support.sql_sources import DuckDBHook, connect_file, register_hook
 
 LOG = logging.getLogger(__name__)
@@ -66,6 +68,7 @@ class _Statements(sqlite3.Cursor):
     """A cursor that remembers the statements it is given."""
 
     given: ClassVar[list[str]] = []
+    query_id = "query-7"
 
     def execute(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:
         self.given.append(sql)
@@ -123,10 +126,26 @@ def test_a_last_semicolon_is_left_out_where_the_driver_refuses_it(
     assert _Strict.ended == ["rollback", "close"]
 
 
+def test_lineage_has_the_hook_and_the_id_of_the_query(monkeypatch: pytest.MonkeyPatch) -> None:
+    lineage = pytest.importorskip("airflow.providers.common.sql.hooks.lineage")
+    from airflow.lineage.hook import HookLineageCollector
+
+    collector = HookLineageCollector()
+    if not hasattr(collector, "add_extra"):
+        pytest.skip("this version of Airflow collects assets only")
+    monkeypatch.setattr(lineage, "get_hook_lineage_collector", lambda: collector)
+    register_hook(monkeypatch, StrictHook)
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "strict"}))
+    with read_query(Query("SELECT 1", "warehouse"), LOG):
+        (extra,) = collector.collected_assets.extra
+    assert extra.value == {"sql": "SELECT 1", "job_id": "query-7", "row_count": 1}
+    assert isinstance(extra.context, StrictHook)
+
+
 def test_the_log_tells_of_rows_every_ten_seconds(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    moments = count(100.0, 3.4)
+    moments = count(100.0, 5.0)
     monkeypatch.setattr(rows, "time", SimpleNamespace(monotonic=lambda: next(moments)))
     register_hook(monkeypatch, StrictHook)
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "strict"}))
@@ -135,7 +154,7 @@ def test_the_log_tells_of_rows_every_ten_seconds(
         pass
     assert [line for line in caplog.messages if "read" in line.lower()] == [
         "2000 rows read",
-        "Read 4500 rows with 1 columns from the connection 'warehouse' in 27.2 s",
+        "Read 4500 rows with 1 columns from the connection 'warehouse' in 40.0 s",
     ]
 
 
@@ -149,6 +168,25 @@ def test_the_rows_of_a_query_are_gone_after_its_block(monkeypatch: pytest.Monkey
                 raise failure
         with pytest.raises(ValueError, match="closed file"):
             list(found)
+
+
+def test_a_query_that_fails_later_leaves_no_file_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[rows.SqlRows] = []
+
+    class Remembered(rows.SqlRows):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            opened.append(self)
+
+    monkeypatch.setattr(rows, "SqlRows", Remembered)
+    register_hook(monkeypatch, StrictHook)
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "strict"}))
+    value = f"CASE n WHEN 3000 THEN abs({-(2**63)}) ELSE n END"
+    sql = f"WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT {value} FROM t"
+    with pytest.raises(InputError, match="integer overflow"), read_query(Query(sql, "warehouse"), LOG):
+        pass
+    assert opened[0].count == 2000
+    assert opened[0]._file.closed
 
 
 @pytest.mark.parametrize(("wanted", "cuts"), [(0, 0), (1, 1), (2, 1), (3, 0)])
@@ -176,10 +214,12 @@ class OpenSqliteHook(DbApiHook):
     conn_name_attr = "sqlite_conn_id"
     conn_type = "sqlite"
     hook_name = "SQLite"
+    statements: ClassVar[list[str]] = []
 
     def get_conn(self) -> Any:
         connection = sqlite3.connect(self.connection.host)
-        connection.row_factory = sqlite3.Row
+        connection.row_factory = lambda cursor, row: dict.fromkeys(row, "x")
+        connection.set_trace_callback(self.statements.append)
         connection.execute("INSERT INTO t VALUES (2)")
         return connection
 
@@ -221,8 +261,29 @@ def test_a_transaction_that_a_hook_has_begun_is_rolled_back(
         connection.execute("CREATE TABLE t (n int)")
         connection.execute("INSERT INTO t VALUES (1)")
         connection.commit()
+    monkeypatch.setattr(OpenSqliteHook, "statements", [])
     with read_query(Query("SELECT n FROM t", "warehouse"), LOG) as found:
         assert list(found) == [[1]]
+    if hook is OpenSqliteHook:
+        ends = ["ROLLBACK", "PRAGMA query_only = ON", "BEGIN", "SELECT n FROM t", "ROLLBACK"]
+        assert [text.strip() for text in OpenSqliteHook.statements if "INSERT" not in text] == [
+            "BEGIN",
+            *ends,
+        ]
+
+
+@pytest.mark.parametrize(
+    ("long_decimals", "kind"), [("round", float), ("refuse", Unreadable), ("keep", Decimal)]
+)
+def test_long_decimals_are_read_as_the_query_says(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, long_decimals: str, kind: type
+) -> None:
+    register_hook(monkeypatch, DuckDBHook)
+    connect_file(monkeypatch, "duckdb", tmp_path / "rows.duckdb")
+    sql = "SELECT 0.12345678901234567891::DECIMAL(38, 22)"
+    with read_query(Query(sql, "warehouse", long_decimals=long_decimals), LOG) as found:
+        ((value,),) = found
+    assert type(value) is kind
 
 
 @pytest.mark.parametrize(

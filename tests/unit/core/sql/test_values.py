@@ -13,6 +13,7 @@ import pytest
 
 from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, read_source
 from airflow_provider.core.input.values import Unreadable
+from airflow_provider.core.sql import streaming
 from airflow_provider.core.sql.query import Query, read_timezone
 from airflow_provider.core.sql.rows import read_query
 from airflow_provider.core.sql.values import DatabaseValueReader
@@ -103,6 +104,7 @@ PROBLEMS = {
     "timestamp '2026-03-01 12:00:00'": "is a time without a time zone; state its zone (for a query: sql_",
     "ARRAY[timestamp '2026-03-01 12:00:00']": "without a time zone",
     "time '24:00'": "",
+    "timetz '24:00+00'": "",
     "interval '1 day'": "is an interval; select a number",
     "interval '3000000 years'": "",
     "int4range(1, 3)": "is a range; select its bounds",
@@ -112,6 +114,9 @@ PROBLEMS = {
     "date 'infinity'": "is infinity",
     "date '-infinity'": "is infinity",
     "date '0044-03-15 BC'": "outside the years 1 to 9999",
+    "timestamp '0044-03-15 12:00:00.5 BC'": "outside the years 1 to 9999",
+    "timestamptz '0044-03-15 12:00:00.5Z BC'": "outside the years 1 to 9999",
+    "date '0001-03-15 BC'": "outside the years 1 to 9999",
     "timestamptz '20000-01-01 00:00:00Z'": "outside the years 1 to 9999",
     "timestamp '20000-01-01 00:00:00'": "outside the years 1 to 9999",
     "date '20000-01-01'": "outside the years 1 to 9999",
@@ -149,6 +154,50 @@ def test_a_transaction_that_a_hook_has_begun_is_rolled_back(
 
     monkeypatch.setattr(PostgresHook, "get_conn", begun)
     assert read("SELECT 7 AS n") == [{"n": 7}]
+
+
+@pytest.mark.parametrize("sql", ["SELECT 7 AS n", "SHOW server_encoding"])
+def test_a_connection_that_commits_by_itself_is_one_that_only_reads(
+    read: Read, database: Database, monkeypatch: pytest.MonkeyPatch, sql: str
+) -> None:
+    from airflow.providers.postgres.hooks.postgres import PostgresHook
+
+    real, opened = PostgresHook.get_conn, list[Any]()
+
+    def committing(hook: PostgresHook) -> Any:
+        opened.append(real(hook))
+        opened[0].autocommit = True
+        return opened[0]
+
+    monkeypatch.setattr(PostgresHook, "get_conn", committing)
+    assert len(read(sql)) == 1
+    assert opened[0].autocommit is False
+
+
+def test_rows_come_through_a_cursor_of_the_server(
+    request: pytest.FixtureRequest, read: Read, database: Database
+) -> None:
+    """Without one, psycopg 2 would hold all of them in memory; the other driver has a way of its own."""
+    name = "rows" if request.node.callspec.params["read"] == "psycopg2" else ""
+    assert read("SELECT name FROM pg_cursors") == [{"name": name}]
+
+
+def test_rows_come_in_chunks_where_the_driver_can_do_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    capabilities = pytest.importorskip("psycopg").capabilities
+    for can, expected in ((True, {"size": 100}), (False, {})):
+        monkeypatch.setattr(type(capabilities), "has_stream_chunked", lambda *_, can=can: can)
+        assert streaming._chunks() == expected
+
+
+def test_only_statements_with_a_cursor_are_asked_for_their_columns() -> None:
+    """Databases with PostgreSQL's protocol may have a list of their own that is empty."""
+    connection: Any = None
+    assert streaming._declared_names(connection, Query("SHOW JOBS", "warehouse")) == []
+
+
+def test_a_parameter_too_few_is_said_to_be_one(read: Read) -> None:
+    with pytest.raises(InputError, match="placeholders"):
+        read("SELECT %s::int, %s::int", parameters=[1])
 
 
 @pytest.mark.parametrize("sql", ["VALUES (1), (2)", "(SELECT 1)", "EXPLAIN SELECT 1", "SHOW server_version"])
@@ -256,9 +305,14 @@ def test_min_rows_counts_the_rows_of_a_query(read: Read) -> None:
         read("SELECT 1 AS a WHERE false", options=RowOptions(min_rows=1))
 
 
+@pytest.mark.parametrize("kind", ["dictcursor", "realdictcursor", "namedtuplecursor"])
 def test_a_cursor_of_dictionaries_changes_nothing(
-    read: Read, database: Database, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, read: Read, database: Database, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    connection = database.airflow_connection(extra=json.dumps({"cursor": "dictcursor"}))
+    if kind == "realdictcursor" and request.node.callspec.params["read"] == "psycopg":
+        pytest.skip("the driver has no such cursor")
+    connection = database.airflow_connection(extra=json.dumps({"cursor": kind}))
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", connection)
-    assert read("SELECT 1 AS a, 2 AS b") == [{"a": 1, "b": 2}]
+    database.query("CREATE TYPE mood AS ENUM ('glad')")
+    assert read("SELECT 1 AS a, ARRAY['glad']::mood[] AS b") == [{"a": 1, "b": ["glad"]}]
+    assert read("SHOW server_encoding") == [{"server_encoding": "UTF8"}]
