@@ -17,7 +17,7 @@ from airflow_provider.core.files.paths.manifests import (
 )
 from airflow_provider.core.files.paths.partitions import partition_of
 from airflow_provider.core.files.paths.search import match_files
-from airflow_provider.core.files.reader import ENDINGS, FOLDER_HINT, ending_of, format_of
+from airflow_provider.core.files.reader import ENDINGS, FOLDER_HINT, NO_FILE, ending_of, format_of
 from airflow_provider.core.input.conditions import refuse_rendered_list
 from airflow_provider.core.redaction import shown_path
 from airflow_provider.errors import InputError, shorten
@@ -170,6 +170,8 @@ class Listing:
             raise InputError(f"there is no file '{shown_path(self.source)}'", self.subject)
         if found.is_folder:
             raise InputError(f"'{shown_path(self.source)}' is a folder{FOLDER_HINT}", self.subject)
+        if found.bytes == NOT_REGULAR:
+            raise InputError(f"'{shown_path(self.source)}' {NO_FILE}", self.subject)
         above, slash, _ = name.rpartition("/")
         marked = self._has_marker(folder, above + slash)
         problems = [] if marked else [f"has no '{self._complete}' in its folder: it is not complete"]
@@ -219,7 +221,7 @@ class Listing:
         for one in found:
             name = shown_path(one.name)
             if one.bytes == NOT_REGULAR:
-                problems.append(f"'{name}' is no file that can be read: a broken link, or no regular file")
+                problems.append(f"'{name}' {NO_FILE}")
                 continue
             try:
                 kind, _ = format_of(one.name, "", self._given or ending_of(one.name) or default)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import zlib
@@ -14,7 +15,7 @@ from typing import IO, Any, NamedTuple
 import msgspec
 
 from airflow_provider.core.files.csv_reader import JoinedFile, detect_encoding, read_csv
-from airflow_provider.core.files.storage import LOCAL, StoredFile, storage_errors, storage_path
+from airflow_provider.core.files.storage import LOCAL, StoredFile, is_no_file, storage_errors, storage_path
 from airflow_provider.core.input.conditions import refuse_data_frame, refuse_rendered_list
 from airflow_provider.core.input.crs import named_crs_problem
 from airflow_provider.core.input.doubled_keys import doubled_key
@@ -46,6 +47,10 @@ MAX_EXPANSION = 200
 
 ENDINGS = (".jsonl", ".ndjson", ".json", ".geojson", ".csv", ".parquet", ".geoparquet")
 """Endings that name a format of rows."""
+
+
+NO_FILE = "is no file that can be read: a broken link, or no regular file"
+"""End of the error about a device, a named pipe, a socket, or links that lead in a circle."""
 
 
 FOLDER_HINT = "; for all of its files, end it with '/'"
@@ -204,12 +209,18 @@ def open_source(path: str, subject: str = "source", *, folder_hint: str = "") ->
         raise InputError("the path is empty", subject)
     try:
         target = storage_path(path, subject)
+        if target.protocol in LOCAL and is_no_file(target.path):
+            raise InputError(f"'{shown_path(path)}' {NO_FILE}", subject)
         with storage_errors(path, "read"):
             file = target.open("rb")
     except FileNotFoundError:
         raise InputError(f"there is no file '{shown_path(path)}'", subject) from None
     except IsADirectoryError:
         raise InputError(f"'{shown_path(path)}' is a folder{folder_hint}", subject) from None
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise InputError(f"there is no file '{shown_path(path)}', as the name is too long", subject) from None
     if target.protocol not in LOCAL:
         file = io.BufferedReader(StoredFile(file, path), _BUFFER)
     with file:

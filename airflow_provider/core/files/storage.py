@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -30,6 +32,9 @@ _PASSING_NUMBERS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.E
 _PASSING_CLASSES = {"TimeoutError", "ConnectionError", "HTTPClientError", "ClientConnectionError"}
 """Names of classes of errors that pass, of Python and of the libraries of storages."""
 
+_LOST = re.compile(r"[\0\t\n\r]|://.*::(?!\w+://)", re.DOTALL)
+"""Parts of a path that storages' libraries drop without a word, so that another file is meant, or refuse."""
+
 _UNKNOWN = ("No filesystem registered", "Unsupported filesystem")
 """Beginnings of the errors about an unknown protocol, of Airflow and of universal_pathlib."""
 
@@ -46,10 +51,27 @@ def object_path(path: str) -> ObjectStoragePath:
     """Return the ``ObjectStoragePath`` of a path; Airflow 3.1 takes a relative one for one from the root.
 
     :param path: a path, or any URL that ``ObjectStoragePath`` takes.
+    :raises InputError: when it is not certain to lead to the file that it names.
     """
     from airflow.sdk import ObjectStoragePath
 
+    if _LOST.search(path):
+        raise InputError("a path may not have line breaks, tabs, NUL characters, or '::' in a URL")
     return ObjectStoragePath(absolute(path))
+
+
+def is_no_file(path: str) -> bool:
+    """Return whether a local path leads to a device, a named pipe, a socket, or in a circle of links.
+
+    Reading from one of them could wait without end, or never come to an end.
+
+    :param path: the path.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def is_local(path: str) -> bool:
@@ -209,6 +231,8 @@ def _missing_connection(path: str) -> str | None:
 def _check_folder(path: Path) -> None:
     if path.is_dir():
         raise IsADirectoryError("it is a folder")
+    if is_no_file(str(path)):
+        raise FileExistsError("it is no regular file, and would be replaced")
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, probe = tempfile.mkstemp(prefix=f".{beginning(path.name)}.", suffix=".probe", dir=path.parent)
     os.close(descriptor)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from airflow_provider.core.files.storage import object_path
+from airflow_provider.core.files.storage import object_path, storage_errors
 
 _THREADS = 8
 """Files that are read at the same time."""
@@ -34,14 +34,15 @@ def hash_problems(files: Iterable[tuple[str, str, str | None]]) -> list[str]:
 
     :param files: name, location and hash of each file; those without a hash are not read.
     """
-    hashed = [(name, object_path(path), sha256) for name, path, sha256 in files if sha256]
+    hashed = [(name, path, object_path(path), sha256) for name, path, sha256 in files if sha256]
     # Storage is opened here, because that looks up a connection: a task asks Airflow from its main thread.
-    opened = [(name, path.fs, path.path, sha256) for name, path, sha256 in hashed]
+    opened = [(name, path, target.fs, target.path, sha256) for name, path, target, sha256 in hashed]
 
-    def check(one: tuple[str, Any, str, str]) -> str | None:
-        name, storage, path, sha256 = one
+    def check(one: tuple[str, str, Any, str, str]) -> str | None:
+        name, path, storage, place, sha256 = one
         try:
-            same = sha256_of(storage, path) == sha256.lower()
+            with storage_errors(path, "read"):
+                same = sha256_of(storage, place) == sha256.lower()
         except FileNotFoundError:
             return f"{name}: is not there any more"
         return None if same else f"{name}: has another SHA-256 hash than the manifest says"

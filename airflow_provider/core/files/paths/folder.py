@@ -14,7 +14,7 @@ _FLAT = ("s3", "s3a", "gs", "gcs", "abfs", "abfss")
 """Protocols of storage without real folders, where all files below a prefix are listed at once."""
 
 NOT_REGULAR = -1
-"""Size of what is neither a folder nor a file that can be read: a named pipe, a broken link."""
+"""Size of what is neither a folder nor a file that can be read: a named pipe, a broken or circular link."""
 
 
 class Found(NamedTuple):
@@ -97,15 +97,21 @@ class Folder:
         try:
             if self.is_local:
                 return _of_stat(name, os.stat(f"{self._root}/{name}"))
-            return _found(name, self.storage.info(f"{self._root}/{name}".rstrip("/")))
+            with storage_errors(self.text + name, "read"):
+                return _found(name, self.storage.info(f"{self._root}/{name}".rstrip("/")))
         except OSError as error:
+            if error.errno == errno.ELOOP:
+                return Found(name, False, NOT_REGULAR)
             if not _is_absent(error):
                 raise
             return None
 
     def read(self, name: str) -> bytes:
         """Return the bytes of a file below this folder."""
-        with self.storage.open(f"{self._root}/{name}", "rb") as file:
+        with (
+            storage_errors(self.text + name, "read"),
+            self.storage.open(f"{self._root}/{name}", "rb") as file,
+        ):
             data = file.read()
         return bytes(data)
 
@@ -133,7 +139,9 @@ class Folder:
             path = f"{self._root}/{below}{name}"
             try:
                 yield _of_stat(below + name, os.stat(path))
-            except FileNotFoundError:
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.ELOOP):
+                    raise
                 if os.path.islink(path):  # Its file is missing, which must not go unseen.
                     yield Found(below + name, False, NOT_REGULAR)
 

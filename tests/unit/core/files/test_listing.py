@@ -280,9 +280,8 @@ def test_a_file_in_a_folder_that_is_not_complete_is_refused(store: Any) -> None:
 def test_another_error_than_that_nothing_is_there_is_raised(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     folder = Folder(f"{tmp_path}/")
-    for read in (lambda: folder.info("loop"), lambda: list(folder.entries("loop/"))):
-        with pytest.raises(OSError, match="Too many levels of symbolic links"):
-            read()
+    with pytest.raises(OSError, match="Too many levels of symbolic links"):
+        list(folder.entries("loop/"))
     assert (folder.info("none"), folder.info("x" * 300), list(folder.entries("none/"))) == (None, None, [])
 
 
@@ -545,6 +544,27 @@ def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
     assert [problem.partition(" is no file")[0] for problem in problems(f"{tmp_path}/")] == [
         "'a.csv'",
         "'b.csv'",
+    ]
+
+
+@pytest.mark.parametrize("name", ["pipe.csv", "manifest", "circle.csv"])
+def test_a_path_of_no_regular_file_is_refused_before_it_is_read(name: str, tmp_path: Path) -> None:
+    """A task waited for a pipe without end, and read a device that has no end until it was killed."""
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "manifest").symlink_to("/dev/zero")
+    (tmp_path / "circle.csv").symlink_to(tmp_path / "circle.csv")
+    said = f"'{tmp_path}/{name}' is no file that can be read: a broken link, or no regular file"
+    assert problems(f"{tmp_path}/{name}", source_format="csv") == [said]
+    with pytest.raises(InputError, match="is no file that can be read"), open_source(f"{tmp_path}/{name}"):
+        pass
+
+
+def test_a_link_in_a_circle_is_a_problem_of_the_files_that_have_it(tmp_path: Path) -> None:
+    (tmp_path / "b.csv").symlink_to(tmp_path / "b.csv")
+    (tmp_path / "a.csv").write_text("a\n")
+    assert names(f"{tmp_path}/a*.csv") == ["a.csv"]
+    assert problems(f"{tmp_path}/") == [
+        "'b.csv' is no file that can be read: a broken link, or no regular file"
     ]
 
 

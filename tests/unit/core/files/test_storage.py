@@ -17,7 +17,9 @@ from airflow_provider.core.files import storage
 from airflow_provider.core.files.atomic import AtomicFile
 from airflow_provider.core.files.listing import find_files
 from airflow_provider.core.files.paths import folder
+from airflow_provider.core.files.paths.checks import hash_problems
 from airflow_provider.core.files.reader import open_source, read_rows
+from airflow_provider.core.files.row_source import RowOptions, read_source
 from airflow_provider.core.files.storage import ensure_writable, is_local, object_path
 from airflow_provider.errors import InputError
 from tests.support.fake_clock import set_in_module
@@ -137,6 +139,11 @@ class _Refusing(MemoryFileSystem):  # type: ignore[misc]
     def open(self, *_: Any, **__: Any) -> Any:
         return _RefusingFile(b"PAR1" * 8)
 
+    def info(self, path: str, **_: Any) -> Any:
+        if not path.endswith("known"):
+            _refuse()
+        return {"name": path, "size": 8, "type": "file"}
+
 
 class _Down(MemoryFileSystem):  # type: ignore[misc]
     """A storage that is down: it says that there is no bucket, as that of S3 does then."""
@@ -209,6 +216,71 @@ def test_a_storage_that_refuses_a_read_is_named_with_the_file(refusing: str, nam
 def test_a_storage_that_refuses_a_listing_is_named_with_the_folder(refusing: str) -> None:
     with pytest.raises(OSError, match=r"cannot be listed: .*SlowDown.*: 's3://refusing@twin/night/"):
         find_files(f"{refusing}part-*.csv", "source")
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "known"])
+def test_a_storage_that_refuses_to_tell_of_a_file_is_named_with_it(refusing: str, name: str) -> None:
+    """The error was a bare `PermissionError: Access Denied`, also of a file that may be a manifest."""
+    with pytest.raises(OSError, match=rf"cannot be read: .*SlowDown.*: 's3://refusing@twin/night/{name}'"):
+        find_files(refusing + name, "source")
+
+
+def test_a_storage_that_refuses_a_file_of_a_manifest_is_named_with_it(refusing: str) -> None:
+    with pytest.raises(OSError, match=r"cannot be read: .*SlowDown.*: 's3://refusing@twin/night/a.jsonl'"):
+        hash_problems([("a.jsonl", f"{refusing}a.jsonl", "0" * 64)])
+
+
+LOST = ["a\nb.csv", "a.csv\n", "a\tb.csv", "a\rb.csv"]
+
+
+@pytest.mark.parametrize("name", [*LOST, "a\0b.csv"])
+def test_a_path_of_which_a_part_would_be_lost_is_refused(name: str, tmp_path: Path) -> None:
+    """Libraries of storages drop line breaks and tabs: another file was read, or replaced."""
+    (tmp_path / "ab.csv").write_text("id\n1\n")
+    (tmp_path / "a.csv").write_text("id\n1\n")
+    with pytest.raises(InputError, match="path: .*cannot be written: a path may not have line breaks"):
+        ensure_writable(f"{tmp_path}/{name}", "path")
+    with pytest.raises(InputError, match="source: .*cannot be opened: a path may not have line breaks"):
+        list(read_rows(f"{tmp_path}/{name}", source_format="csv"))
+    with pytest.raises(InputError, match="a path may not have line breaks"), AtomicFile(f"{tmp_path}/{name}"):
+        pass
+
+
+@pytest.mark.parametrize("name", LOST)
+def test_a_file_of_a_folder_whose_name_would_be_lost_is_refused(name: str, tmp_path: Path) -> None:
+    (tmp_path / "ab.csv").write_text("id\n1\n")
+    (tmp_path / name).write_text("id\n2\n")
+    with pytest.raises(InputError, match="a path may not have line breaks"):
+        list(read_source(f"{tmp_path}/", "source", RowOptions(source_format="csv")))
+
+
+def test_the_rest_of_a_key_is_not_lost(s3: Any) -> None:
+    """An export to `12::30.csv` was written as `12`, without a word."""
+    with pytest.raises(InputError, match="'::' in a URL"):
+        ensure_writable("s3://aws_s3@twin/12::30.csv")
+    with pytest.raises(InputError, match="'::' in a URL"), AtomicFile("s3://aws_s3@twin/12::30.csv"):
+        pass
+    assert "Contents" not in s3.list_objects_v2(Bucket="twin")
+
+
+def test_colons_of_a_local_name_stay(tmp_path: Path) -> None:
+    ensure_writable(f"{tmp_path}/12::30.csv")
+    with AtomicFile(f"{tmp_path}/12::30.csv"):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["12::30.csv"]
+
+
+def test_a_pipe_is_no_target_and_stays(tmp_path: Path) -> None:
+    """It was replaced by a file, as `/dev/null` was where the task ran as root."""
+    os.mkfifo(tmp_path / "out.csv")
+    with pytest.raises(InputError, match="cannot be written: FileExistsError: it is no regular file"):
+        ensure_writable(f"{tmp_path}/out.csv")
+    assert (tmp_path / "out.csv").is_fifo()
+
+
+def test_a_name_that_is_too_long_names_no_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no file .*, as the name is too long"):
+        list(read_rows(f"{tmp_path}/{'x' * 300}.csv"))
 
 
 def test_a_path_from_the_root_or_home_and_a_url_stay_as_they_are(
