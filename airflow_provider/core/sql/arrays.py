@@ -1,40 +1,75 @@
-"""Arrays of PostgreSQL whose types its drivers do not know, such as those of enums: lists, not texts."""
+"""Types of PostgreSQL that its drivers do not know: arrays as lists, and ranges as unreadable values."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-_ARRAYS = """
-SELECT t.oid::bigint, t.typarray::bigint FROM pg_type t
-WHERE t.oid >= 16384 AND t.typarray <> 0 AND t.typtype IN ('b', 'd', 'e') AND t.typcategory <> 'A'"""
-"""Types that a user or an extension has made; composites have arrays of another form."""
+from airflow_provider.core.input.values import Unreadable
+from airflow_provider.core.sql.values import RANGE
 
-_UUID_ARRAY = 2951
-"""Id of the type ``uuid[]``, whose values psycopg 2 returns as texts."""
+_TYPES = """
+SELECT t.oid::bigint, t.typarray::bigint, t.typtype::text, t.typbasetype::bigint FROM pg_type t
+WHERE t.typarray <> 0 AND t.typcategory <> 'A'
+    AND (t.typtype IN ('r', 'm') OR t.oid >= 16384 AND t.typtype IN ('b', 'd', 'e'))"""
+"""Ranges, and types that a user or an extension has made; composites have arrays of another form."""
+
+_UUID = (2950, 2951, "b", 0)
+"""The type uuid, whose arrays psycopg 2 does not know."""
+
+_RANGES = ("r", "m")
 
 
-def read_arrays_with_psycopg(cursor: Any) -> None:
-    """Make the cursor return arrays of other types as lists of texts.
+def read_types_with_psycopg(cursor: Any) -> None:
+    """Make the cursor return arrays of other types as lists: of texts, or of what a domain is made of.
 
-    :param cursor: a cursor of psycopg 3, in the query's transaction.
+    :param cursor: a cursor of psycopg 3, in the query's transaction, that reads all other types as it shall.
     """
+    from psycopg.adapt import Loader
+    from psycopg.pq import Format
     from psycopg.types import TypeInfo
 
-    for oid, array_oid in cursor.execute(_ARRAYS).fetchall():
+    class RangeLoader(Loader):
+        def load(self, _: Any) -> Any:
+            return Unreadable(RANGE)
+
+    for oid, array_oid, kind, base in _with_bases(cursor.execute(_TYPES).fetchall()):
         if cursor.adapters.types.get(oid) is None:
             TypeInfo(str(oid), oid, array_oid).register(cursor)
+        loader = RangeLoader if kind in _RANGES else base and cursor.adapters.get_loader(base, Format.TEXT)
+        if loader:
+            cursor.adapters.register_loader(oid, loader)
 
 
-def read_arrays_with_psycopg2(connection: Any, cursor: Any) -> None:
-    """Make the cursor return arrays of other types, and of uuid, as lists of texts.
+def read_types_with_psycopg2(connection: Any, cursor: Any) -> None:
+    """Make the cursor return arrays of other types, and of uuid, as lists, as psycopg 3 does.
 
     :param connection: its connection.
-    :param cursor: a cursor of psycopg 2.
+    :param cursor: a cursor of psycopg 2 that reads all other types as it shall.
     """
     from psycopg2 import extensions
 
     with connection.cursor(cursor_factory=extensions.cursor) as asking:
-        asking.execute(_ARRAYS)
-        found = tuple(array_oid for _, array_oid in asking.fetchall())
-    texts = extensions.new_array_type((_UUID_ARRAY, *found), extensions.UNICODE.name, extensions.UNICODE)
-    extensions.register_type(texts, cursor)
+        asking.execute(_TYPES)
+        found = [_UUID, *_with_bases(asking.fetchall())]
+    known = {**extensions.string_types, **(cursor.string_types or {})}
+    for oid, array_oid, kind, base in found:
+        reader = _unreadable if kind in _RANGES else known.get(base, extensions.UNICODE)
+        item = extensions.new_type((oid,), str(oid), reader)
+        array = extensions.new_array_type((array_oid,), str(array_oid), item)
+        extensions.register_type(item, cursor)
+        extensions.register_type(array, cursor)
+
+
+def _with_bases(types: Iterable[tuple[int, int, str, int]]) -> Iterator[tuple[int, int, str, int]]:
+    """Yield types with that of their values: a domain may be one over another domain."""
+    found = list(types)
+    bases = {oid: base for oid, _, kind, base in found if kind == "d"}
+    for oid, array_oid, kind, base in found:
+        while base in bases:
+            base = bases[base]  # noqa: PLW2901
+        yield oid, array_oid, kind, base
+
+
+def _unreadable(value: Any, _: Any) -> Any:
+    return None if value is None else Unreadable(RANGE)

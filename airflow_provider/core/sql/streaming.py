@@ -10,7 +10,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_provider.core.sql.arrays import read_arrays_with_psycopg, read_arrays_with_psycopg2
+from airflow_provider.core.sql.arrays import read_types_with_psycopg, read_types_with_psycopg2
 from airflow_provider.core.sql.dates import tolerate_dates_of_psycopg, tolerate_dates_of_psycopg2
 from airflow_provider.core.sql.json_columns import read_json_with_psycopg, read_json_with_psycopg2
 from airflow_provider.core.sql.query import SUBJECT, Query, first_word, is_one_statement
@@ -37,6 +37,9 @@ _NO_ENCODING = "SQL_ASCII"
 """Encoding of PostgreSQL that means bytes of any encoding."""
 
 _NO_ROWS = "returns no rows; give a query that reads, such as SELECT"
+
+_ALL_DIGITS = "SET LOCAL extra_float_digits = 2"
+"""Makes PostgreSQL send the digits of floats that a role or a server may leave out."""
 
 Row = Sequence[Any]
 
@@ -127,10 +130,11 @@ def _open_psycopg(connection: Any, query: Query) -> Result:
     if not (connection.info.parameter_status("DateStyle") or "ISO").startswith("ISO"):
         # The driver reads no other style. The order of day and month stays as it is, for texts of the query.
         connection.execute("SET LOCAL DateStyle = 'ISO'")
+    connection.execute(_ALL_DIGITS)
     cursor = connection.cursor(row_factory=tuple_row)
     tolerate_dates_of_psycopg(cursor)
-    read_arrays_with_psycopg(cursor)
     read_json_with_psycopg(cursor)
+    read_types_with_psycopg(cursor)
     rows = cursor.stream(*query.arguments, **_chunks())
     try:
         first = [next(rows)]
@@ -178,12 +182,14 @@ def _open_psycopg2(connection: Any, query: Query) -> Result:
     connection.rollback()
     read_texts(connection)
     connection.set_session(readonly=True, autocommit=False)
+    with connection.cursor(cursor_factory=cursor_type) as setting:
+        setting.execute(_ALL_DIGITS)
     if first_word(query.sql) not in _DECLARABLE:
         return _execute(connection.cursor(cursor_factory=cursor_type), query)
     cursor = connection.cursor(name="rows", cursor_factory=cursor_type)
     tolerate_dates_of_psycopg2(cursor)
-    read_arrays_with_psycopg2(connection, cursor)
     read_json_with_psycopg2(cursor)
+    read_types_with_psycopg2(connection, cursor)
     cursor.execute(*query.arguments)
     first = cursor.fetchmany(FETCH_ROWS)  # The driver knows the columns from here on only.
     return Result(_names(cursor), _chained(first, _fetched(cursor)), cursor)

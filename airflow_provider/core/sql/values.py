@@ -23,6 +23,9 @@ _INTEGER_END = 2**63
 _INTEGER_DIGITS = 18
 """Digits that each whole number of 64 bits has, less one."""
 
+RANGE = "is a range; select its bounds, as lower(…) and upper(…) return them"
+"""Problem of a range."""
+
 _BINARY = (bytes, bytearray, memoryview)
 
 _AS_THEY_ARE = frozenset({type(None), bool})
@@ -98,7 +101,7 @@ class DatabaseValueReader:
         if isinstance(value, timedelta):
             raise UnreadableValueError("is an interval; select a number, as EXTRACT(EPOCH FROM …) returns it")
         if "Range" in type(value).__name__:
-            raise UnreadableValueError("is a range; select its bounds, as lower(…) and upper(…) return them")
+            raise UnreadableValueError(RANGE)
         read = self._reader.read(value)
         return _text(read) if isinstance(read, str) else read
 

@@ -49,6 +49,8 @@ _SETTINGS = (
     "SET LOCAL TimeZone = 'UTC'",
     "SET LOCAL DateStyle = 'ISO, YMD'",
     "SET LOCAL standard_conforming_strings = on",
+    "SET LOCAL array_nulls = on",
+    "SET LOCAL IntervalStyle = 'postgres'",
 )
 """What the meaning of texts may depend on: the same for every server and user."""
 

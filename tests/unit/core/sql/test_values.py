@@ -95,6 +95,42 @@ def test_an_array_of_any_type_becomes_a_list(read: Read, database: Database) -> 
     assert value(read, f"ARRAY['{uuid}']::uuid[]") == [uuid]
 
 
+def test_an_array_of_a_domain_has_the_values_of_its_type(read: Read, database: Database) -> None:
+    """The numbers of such an array were texts, those of the domain itself were numbers."""
+    database.query("CREATE DOMAIN seats AS int; CREATE DOMAIN few AS seats; CREATE DOMAIN day AS date")
+    assert value(read, "5::few") == 5
+    assert value(read, "ARRAY[5, NULL]::seats[]") == [5, None]
+    assert value(read, "ARRAY[5]::few[]") == [5]
+    assert value(read, "ARRAY['2026-03-01']::day[]") == ["2026-03-01"]
+    assert isinstance(read("SELECT ARRAY['infinity']::day[] AS v")[0]["v"], Unreadable)
+
+
+RANGES = ["'[1,2]'::floats", "'{[1,2]}'::multifloats", "int4multirange(int4range(1, 5))"]
+
+
+@pytest.mark.parametrize("sql", [*RANGES, *(f"ARRAY[{sql}]" for sql in [*RANGES, "int4range(1, 5)"])])
+def test_a_range_of_any_type_is_a_problem(read: Read, database: Database, sql: str) -> None:
+    """The text `[1,2]` of a range was taken for a list."""
+    database.query("CREATE TYPE floats AS RANGE (subtype = float8, multirange_type_name = multifloats)")
+    assert value(read, sql).startswith("is a range; select its bounds")
+
+
+def test_a_range_without_a_value_is_none(read: Read, database: Database) -> None:
+    database.query("CREATE TYPE floats AS RANGE (subtype = float8)")
+    assert value(read, "NULL::floats") is None
+    assert value(read, "ARRAY[NULL::floats]") == [None]
+
+
+def test_no_role_takes_digits_from_floats(
+    read: Read, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The settings of a role rounded them without a word."""
+    extra = json.dumps({"options": "-c extra_float_digits=-15"})
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", database.airflow_connection(extra=extra))
+    assert value(read, "0.1::float8 + 0.2::float8") == 0.1 + 0.2
+    assert value(read, "ARRAY[0.1::float8 + 0.2::float8]") == [0.1 + 0.2]
+
+
 PROBLEMS = {
     "'NaN'::float8": "is NaN; select NULL",
     "'NaN'::numeric": "is NaN; select NULL",

@@ -96,3 +96,21 @@ def test_a_role_without_an_encoding_changes_no_text(table, load, tmp_path, drive
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", table.airflow_connection(extra=extra))
     load(write(tmp_path / "a.jsonl", [{"id": 1, "name": "ü€"}]))
     assert rows_of(table, "name") == [("ü€",)]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "stored"),
+    [
+        ("array_nulls=off", {"names": [None, "NULL"]}, '{NULL,"NULL"}'),
+        ("intervalstyle=sql_standard", {"span": "-1 02:03:00"}, "-1 days +02:03:00"),
+    ],
+)
+def test_settings_of_a_role_change_no_value(
+    database, load, tmp_path, driver, monkeypatch, setting, value, stored
+):
+    """Without an error, NULL in a list became the text NULL, and an interval another one."""
+    database.query("CREATE TABLE s (names text[], span interval); ALTER TABLE s OWNER TO loader")
+    extra = json.dumps({"options": f"-c {setting}"})
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", database.airflow_connection(extra=extra))
+    load(write(tmp_path / "a.jsonl", [value]), table="s")
+    assert database.query("SELECT COALESCE(names::text, span::text) FROM s") == [(stored,)]
