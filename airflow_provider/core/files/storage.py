@@ -105,7 +105,7 @@ def storage_path(path: str, subject: str, purpose: str = "opened") -> Any:
 def storage_errors(path: str, purpose: str) -> Iterator[None]:
     """Name the path in errors of object storage, whose libraries repeat no more than the service's words.
 
-    What says that there is no such file or folder stays as it is.
+    What says that there is no such file or folder stays an error of its class.
 
     :param path: a path, or any URL that ``ObjectStoragePath`` takes.
     :param purpose: what cannot be done with it, for the error.
@@ -113,11 +113,14 @@ def storage_errors(path: str, purpose: str) -> Iterator[None]:
     """
     try:
         yield
-    except (ProviderError, FileNotFoundError, IsADirectoryError, NotADirectoryError):
+    except (ProviderError, IsADirectoryError, NotADirectoryError):
         raise
     except Exception as error:  # Storage libraries raise errors of any class.
         if is_local(path):
             raise
+        if isinstance(error, FileNotFoundError):
+            text = f"cannot be {purpose}: not found"
+            raise FileNotFoundError(errno.ENOENT, text, shown_path(path)) from None
         # The library's own error has the code, such as SlowDown.
         cause = error.__cause__ or error.__context__ or error
         reason = redact(f"{type(cause).__name__}: {cause}").removesuffix(": ")

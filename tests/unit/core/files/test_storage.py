@@ -230,6 +230,24 @@ def test_a_storage_that_refuses_a_file_of_a_manifest_is_named_with_it(refusing: 
         hash_problems([("a.jsonl", f"{refusing}a.jsonl", "0" * 64)])
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl.gz"])
+def test_a_file_that_vanishes_while_it_is_read_is_named(s3: Any, name: str) -> None:
+    """The error was a bare `The specified key does not exist.`"""
+    s3.put_object(Bucket="twin", Key=name, Body=b"a" * 10)
+    said = rf"cannot be read: not found: 's3://aws_s3@twin/{name}'"
+    with open_source(f"s3://aws_s3@twin/{name}") as file:
+        s3.delete_object(Bucket="twin", Key=name)
+        with pytest.raises(FileNotFoundError, match=said):
+            file.read()
+
+
+def test_a_bucket_that_vanishes_before_a_file_is_written_is_named(s3: Any) -> None:
+    said = "cannot be written: not found: 's3://aws_s3@twin/out.csv'"
+    with pytest.raises(FileNotFoundError, match=said), AtomicFile("s3://aws_s3@twin/out.csv") as file:
+        file.write(b"x")
+        s3.delete_bucket(Bucket="twin")
+
+
 LOST = ["a\nb.csv", "a.csv\n", "a\tb.csv", "a\rb.csv"]
 
 
