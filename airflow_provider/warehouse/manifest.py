@@ -13,7 +13,7 @@ import msgspec
 from airflow_provider.core.files.atomic import AtomicFile
 from airflow_provider.core.files.paths.checks import sha256_of
 from airflow_provider.core.files.paths.manifests import NoManifestError, manifest_data
-from airflow_provider.core.files.storage import object_path
+from airflow_provider.core.files.storage import StoredFile, object_path, storage_errors
 from airflow_provider.core.redaction import shown_path
 from airflow_provider.errors import InputError
 from airflow_provider.warehouse.results import PartFile, PartResult
@@ -62,14 +62,19 @@ class _FileCheck:
         """Return the problem of the file, if there is one."""
         expected = self._file
         try:
-            size = self.storage.info(self._path)["size"]
+            with storage_errors(expected.uri, "read"):
+                size = self.storage.info(self._path)["size"]
             if size != expected.bytes:
                 return f"{self._place} has {size} bytes, and its task wrote {expected.bytes}; clear the task"
-            if checksums and expected.sha256 and sha256_of(self.storage, self._path) != expected.sha256:
+            if checksums and expected.sha256 and self._sha256() != expected.sha256:
                 return f"{self._place} has other bytes than its task wrote; clear the task"
             rows = self._rows() if self._is_parquet else expected.rows
         except FileNotFoundError:
             return f"{self._place} is not there; clear its task"
+        except OSError as error:
+            if error.errno is not None:  # It is the storage's, which may answer a retry of this task.
+                raise
+            return self._unreadable(error)
         except Exception as error:  # Storage and Parquet libraries raise errors of any class.
             return self._unreadable(error)
         if expected.rows is not None and rows != expected.rows:
@@ -83,8 +88,14 @@ class _FileCheck:
         """Return the number of rows that a Parquet file's footer has."""
         from pyarrow import parquet
 
-        with self.storage.open(self._path, "rb") as file:
+        with storage_errors(self._file.uri, "read"):
+            opened = self.storage.open(self._path, "rb")
+        with StoredFile(opened, self._file.uri) as file:
             return int(parquet.read_metadata(file).num_rows)
+
+    def _sha256(self) -> str:
+        with storage_errors(self._file.uri, "read"):
+            return sha256_of(self.storage, self._path)
 
 
 def manifest_of(results: Sequence[PartResult]) -> dict[str, Any]:

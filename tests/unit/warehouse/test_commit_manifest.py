@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +12,8 @@ from typing import Any
 
 import pytest
 from airflow.sdk import Asset
+from airflow.sdk.io import attach
+from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator, AmigoCloudPlanExportOperator
 from airflow_provider.errors import InputError
@@ -314,6 +318,40 @@ def test_parts_on_object_storage_are_committed_there(tmp_path, s3):
     assert json.loads(body)["rows"] == 3000
     s3.delete_object(Bucket="twin", Key="run/a-00001-of-00003.parquet")
     assert "part 1" in problems(results, path)[0]
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+def test_a_storage_that_refuses_a_part_is_no_invalid_argument(tmp_path, suffix):
+    """It was an `InputError`, which the service's retry policy never retries."""
+    results = export(tmp_path, count=1, suffix=suffix)
+    for call in ("info", "open"):
+        attach("s3", f"busy{call}", fs=_Busy(call, Path(results[0]["uri"]).read_bytes()))
+        uri = f"s3://busy{call}@twin/a.{suffix}"
+        result = {**results[0], "uri": uri, "files": [{**results[0]["files"][0], "uri": uri}]}
+        with pytest.raises(OSError, match=rf"cannot be read: OSError: .*reduce.*: '{uri}'"):
+            commit([result], tmp_path / "_manifest.json")
+
+
+class _Busy(MemoryFileSystem):
+    """A storage that is busy at one kind of request, and has one file."""
+
+    cachable = False
+
+    def __init__(self, refused: str, content: bytes) -> None:
+        super().__init__()
+        self.refused, self.content = refused, content
+
+    def info(self, path: str, **_: Any) -> Any:
+        self._answer("info")
+        return {"name": path, "size": len(self.content), "type": "file"}
+
+    def open(self, *_: Any, **__: Any) -> Any:
+        self._answer("open")
+        return io.BytesIO(self.content)
+
+    def _answer(self, request: str) -> None:
+        if request == self.refused:
+            raise OSError(errno.EBUSY, "Please reduce your request rate.")
 
 
 @pytest.mark.parametrize("text", ["nonsense", "[]", "{}", '{"files": [{"uri": 1}]}'])
