@@ -76,9 +76,13 @@ def spool_error(error: OSError, count: int) -> ProviderError:
     """
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     what = "is full" if full else f"cannot be written ({error.strerror})"
+    try:
+        place = f", in {tempfile.gettempdir()}"
+    except OSError:  # There is none, as the error says.
+        place = ""
     return ProviderError(
-        f"the local disk {what}, in {tempfile.gettempdir()}, after {count} rows of the query; nothing was"
-        " sent. Free space there, or set TMPDIR to a larger disk"
+        f"the local disk {what}{place}, after {count} rows of the query; nothing was"
+        f" sent. {'Free space there, or set TMPDIR to a larger disk' if full else 'Check TMPDIR'}"
     )
 
 

@@ -54,13 +54,17 @@ class SqlRows:
 
     :param names: names of the query's columns.
     :param timezone: the time zone of dates and times without one; None for none.
+    :raises ProviderError: when there is no folder for the file.
     """
 
     def __init__(self, names: Sequence[str], timezone: tzinfo | None = None) -> None:
         self.names = list(names)
         self.timezone = timezone
         self.count = 0
-        self._file: IO[bytes] = tempfile.TemporaryFile(buffering=_BLOCK_BYTES)  # noqa: SIM115 - for ``close``
+        try:
+            self._file: IO[bytes] = tempfile.TemporaryFile(buffering=_BLOCK_BYTES)  # noqa: SIM115 - see ``close``
+        except OSError as error:
+            raise spool_error(error, 0) from None
 
     def add(self, rows: Iterable[Sequence[Any]]) -> None:
         """Write rows of values in the order of the columns.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import tempfile
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -19,9 +20,10 @@ import pytest
 from airflow_provider.core.input.values import Unreadable
 from airflow_provider.core.sql.failures import database_error, spool_error
 from airflow_provider.core.sql.query import Query
-from airflow_provider.core.sql.rows import SqlRows
+from airflow_provider.core.sql.rows import SqlRows, read_query
 from airflow_provider.core.sql.values import DatabaseValueReader, ExactDecimal
 from airflow_provider.errors import DatabaseError, InputError, ProviderError
+from tests.support.sql_sources import connect_file
 
 NAIVE = "is a time without a time zone; state its zone (for a query: sql_timezone, or AT TIME ZONE)"
 NO_DATE = "is infinity, or a date outside the years 1 to 9999"
@@ -257,6 +259,32 @@ def test_a_full_disk_is_named_with_the_rows_that_fitted(number: int) -> None:
 def test_another_failure_of_the_disk_has_its_reason() -> None:
     error: Any = SimpleNamespace(errno=errno.EIO, strerror="input/output error")
     assert "the local disk cannot be written (input/output error), in" in str(spool_error(error, 0))
+
+
+def test_a_folder_for_rows_that_is_gone_is_no_failure_of_the_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error said that the database had failed: `No such file or directory`."""
+    connect_file(monkeypatch, "sqlite", tmp_path / "x.db")
+    monkeypatch.setattr("tempfile.tempdir", f"{tmp_path}/gone")
+    said = (
+        rf"the local disk cannot be written \(No such file or directory\), in {tmp_path}/gone, .*Check TMPDIR"
+    )
+    with (
+        pytest.raises(ProviderError, match=said) as caught,
+        read_query(Query("SELECT 1", "warehouse"), logging.getLogger(__name__)),
+    ):
+        pass
+    assert not isinstance(caught.value, DatabaseError)
+
+
+def test_no_folder_for_temporary_files_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("tempfile._candidate_tempdir_list", lambda: [f"{tmp_path}/gone"])
+    with pytest.raises(
+        ProviderError, match="No usable temporary directory.*; nothing was sent. Check TMPDIR"
+    ):
+        SqlRows(["a"])
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full is one of Linux")
