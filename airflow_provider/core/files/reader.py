@@ -353,10 +353,13 @@ def _parquet(file: IO[bytes], subject: str, options: _Options) -> Iterator[tuple
 def _to_rows(batch: Any, subject: str) -> list[dict[str, Any]]:
     """Return the rows of a batch.
 
-    :raises InputError: for a time that Python has no type for: after year 9999, or in nanoseconds.
+    :raises InputError: for a time that Python has no type for: after year 9999, in nanoseconds, or in a time
+        zone that it does not know.
     """
     try:
         rows: list[dict[str, Any]] = batch.to_pylist()
+    except KeyError as error:
+        raise InputError(f"has times in a zone that is not known: {shown(error.args[0])}", subject) from None
     except (ValueError, OverflowError) as error:
         raise InputError(f"cannot be read as Parquet: {error}", subject) from None
     return rows

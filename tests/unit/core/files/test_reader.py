@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from airflow_provider.core.files import reader
 from airflow_provider.core.files.reader import read_open_file, read_rows
@@ -273,6 +275,14 @@ def test_a_time_of_parquet_that_python_has_no_type_for_is_refused(error: Excepti
 
     with pytest.raises(InputError, match=f"^x: cannot be read as Parquet: {error}$"):
         reader._to_rows(Batch(), "x")
+
+
+def test_a_time_zone_of_parquet_that_is_not_known_is_refused(tmp_path: Path) -> None:
+    """The error was the time zones' own, without the file."""
+    times = pa.array([0], pa.timestamp("us", "Mars/Base"))
+    parquet.write_table(pa.table({"at": times}), tmp_path / "x.parquet")
+    with pytest.raises(InputError, match=r"x\.parquet': has times in a zone that is not known: .*Mars/Base"):
+        list(read_rows(f"{tmp_path}/x.parquet"))
 
 
 @pytest.mark.parametrize(("free", "refused"), [(1000, False), (999, True)])
