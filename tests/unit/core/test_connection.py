@@ -92,6 +92,25 @@ def test_a_host_without_a_scheme_becomes_https() -> None:
     assert settings(host="127.0.0.1", port=81, schema="http").host == "http://127.0.0.1:81"
 
 
+URI = "toy://https://:s3cret-word@gateway.example{path}?api_key=k"
+
+
+def test_a_path_that_a_uri_moves_into_the_schema_is_refused_and_not_dropped() -> None:
+    def of_uri(path: str) -> str:
+        return read_settings(Connection.from_uri(URI.format(path=path), conn_id="toy_1"), SPEC).host
+
+    assert of_uri("/") == of_uri("/https") == "https://gateway.example"
+    assert of_uri("%2Fmaps%2Fapi/") == "https://gateway.example/maps/api"
+    with pytest.raises(InputError, match="the schema is neither http nor https.*of the host as %2F"):
+        of_uri("/maps/api")
+
+
+def test_the_rest_of_a_password_that_a_uri_moves_into_the_schema_is_not_shown() -> None:
+    with pytest.raises(InputError, match="the schema is neither") as caught:
+        settings(host="x", schema="s3cret@example.com")
+    assert "s3cret" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("host", "found"),
     [
