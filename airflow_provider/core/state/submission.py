@@ -6,6 +6,7 @@ versions there is no store, and remote work can only be found by the marker that
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,7 @@ class Submission:
         generation = stored.get("generation", -1)
         self.generation = generation if isinstance(generation, int) else -1
         self.generation += 0 if self.is_known else 1
+        self._salt = self._stored_salt(stored)
 
     @property
     def remembers(self) -> bool:
@@ -71,7 +73,8 @@ class Submission:
     @property
     def marker(self) -> str:
         """The marker that the remote work carries: stable over retries, different for new work."""
-        return f"{self.task_marker}{self._request[:8]}.{self.generation}"
+        work = fingerprint([self._request, self._salt]) if self._salt else self._request
+        return f"{self.task_marker}{work[:8]}.{self.generation}"
 
     @property
     def task_marker(self) -> str:
@@ -113,11 +116,22 @@ class Submission:
     def _noted(self) -> dict[str, Any]:
         return {} if self.note is None else {"note": self.note}
 
+    def _stored_salt(self, stored: Mapping[str, Any]) -> str:
+        """Return what distinguishes this task's markers from those of a task with the same identity.
+
+        There is one in another Airflow, and in a DAG run that was deleted and created again. Without a store
+        no later attempt would know the salt, and work that an earlier release recorded has none: both empty.
+        """
+        if self._store is None or (stored and "salt" not in stored):
+            return ""
+        return str(stored.get("salt") or os.urandom(4).hex())
+
     def _read(self) -> dict[str, Any]:
         value = self._store.get(self._name) if self._store is not None else None
         return value if isinstance(value, dict) else {}
 
     def _write(self, **more: Any) -> None:
         if self._store is not None:
-            value = {"request": self._request, "generation": self.generation, **more}
+            salt = {"salt": self._salt} if self._salt else {}
+            value = {"request": self._request, "generation": self.generation, **salt, **more}
             self._store.set(self._name, value, **without_expiry())

@@ -100,9 +100,10 @@ def test_a_task_that_died_before_its_success_was_recorded_resumes_the_same_work(
     first = open_(store)
     first.intend()
     first.created("run-1")
+    marker = first.marker
     first.finished()
     retry = open_(store, try_number=2)
-    assert (retry.is_known, retry.remote_id, retry.marker) == (True, "run-1", open_(None).marker)
+    assert (retry.is_known, retry.remote_id, retry.marker) == (True, "run-1", marker)
     retry.renew()
     assert open_(store, try_number=3).remote_id is None
 
@@ -118,6 +119,19 @@ def test_a_task_whose_max_tries_is_unknown_counts_as_cleared_after_its_success()
 
 def test_tasks_do_not_share_markers() -> None:
     assert open_(None, task="a").marker != open_(None, task="b").marker
+
+
+def test_a_dag_run_that_was_created_again_has_markers_of_its_own() -> None:
+    deleted, created_again = open_(FakeStateStore()), open_(FakeStateStore())
+    assert deleted.marker != created_again.marker
+    assert deleted.task_marker == created_again.task_marker
+
+
+def test_work_that_an_earlier_release_recorded_keeps_its_marker() -> None:
+    store = FakeStateStore()
+    store.set("submission", {"request": fingerprint(1), "generation": 0})
+    resumed = open_(store, try_number=2)
+    assert (resumed.is_known, resumed.marker) == (True, open_(None).marker)
 
 
 def test_without_a_store_the_marker_is_the_same_in_every_attempt(caplog) -> None:
@@ -234,14 +248,17 @@ def test_a_stored_work_has_these_members_and_no_others() -> None:
     work = open_(store)
     request = fingerprint(1)
     work.intend()
-    assert store["submission"] == {"request": request, "generation": 0}
+    salt = store["submission"]["salt"]
+    assert re.fullmatch("[0-9a-f]{8}", salt)
+    own = {"request": request, "salt": salt}
+    assert store["submission"] == {**own, "generation": 0}
     work.renew()
-    assert store["submission"] == {"request": request, "generation": 0, "closed": True}
+    assert store["submission"] == {**own, "generation": 0, "closed": True}
     work.intend({"at": 5})
     work.renew()
-    assert store["submission"] == {"request": request, "generation": 1, "closed": True}
+    assert store["submission"] == {**own, "generation": 1, "closed": True}
     work.created("run-1", {"at": 7})
-    known = {"request": request, "generation": 2, "remote_id": "run-1", "note": {"at": 7}}
+    known = {**own, "generation": 2, "remote_id": "run-1", "note": {"at": 7}}
     assert store["submission"] == known
     work.finished()
     assert store["submission"] == {**known, "closed": True, "taken_by": 2}

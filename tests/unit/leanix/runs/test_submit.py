@@ -156,6 +156,17 @@ def test_lost_answer_and_a_crash_together(
     assert (leanix.starts, len(leanix.runs)) == (1, 1)
 
 
+@BOTH
+def test_a_dag_run_that_was_created_again_does_not_take_the_run_of_the_deleted_one(
+    leanix: Any, sandbox: Any, deferrable: bool
+) -> None:
+    deleted = TaskRunner().run(run_operator(deferrable=deferrable))
+    sandbox.faults.add("reset_after", method="POST", path=r"/synchronizationRuns$")
+    created_again = TaskRunner().run(run_operator(deferrable=deferrable))
+    assert created_again["run_id"] != deleted["run_id"]
+    assert (leanix.starts, len(leanix.runs)) == (2, 2)
+
+
 def test_the_log_names_the_configuration_that_is_run(leanix: Any, capsys: pytest.CaptureFixture[str]) -> None:
     TaskRunner().run(run_operator())
     logged = capsys.readouterr().out
