@@ -17,12 +17,17 @@ from airflow_provider.amigocloud.conditions import (
 )
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.values import problems_of, text_problems
+from airflow_provider.core.polling import clock
 from airflow_provider.core.sensor import PollSensor
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider.amigocloud.triggers import AmigoCloudTrigger
+
+
+_SEEN = ("state_of_run_without_date", "state_of_run_with_date")
+"""Keys of the XComs that hold the state which a run has seen, by whether the run has a logical date."""
 
 
 class AmigoCloudSensor(PollSensor):
@@ -117,8 +122,9 @@ class AmigoCloudJobSensor(AmigoCloudSensor):
 class AmigoCloudDatasetSensor(AmigoCloudSensor):
     """Wait until a dataset has changed since an earlier state; each poll is one tiny request.
 
-    The earlier state is ``since``, or else the state that this task returned in its previous run. Without
-    either, the dataset counts as changed. Returns ``dataset`` and ``master``, the hash of its latest state.
+    The earlier state is ``since``, or else the state that this task returned in its previous run, with a
+    logical date or without. Without either, the dataset counts as changed. Returns ``dataset`` and
+    ``master``, the hash of its latest state.
 
     :param dataset: id of the dataset (templated).
     :param since: hash of a state, such as the ``state`` in an export's manifest (templated).
@@ -141,13 +147,41 @@ class AmigoCloudDatasetSensor(AmigoCloudSensor):
         since = self._previous_state(context) if self.since is None else required(self.since, "since")
         return DatasetHasChanged(dataset_number(self.dataset), since)
 
+    def execute(self, context: Context) -> Any:
+        """Wait on the worker or, when deferrable, in the triggerer; returns the task's result."""
+        return self._remember(context, super().execute(context))
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """Return the task's result from the event of its trigger, or raise the error that it carries."""
+        result: dict[str, Any] = self._remember(context, super().execute_complete(context, event))
+        return result
+
+    @staticmethod
+    def _remember(context: Context, result: Any) -> Any:
+        """Store the state for the next run, apart for runs with and without a logical date.
+
+        Of both, Airflow would return the one that the database sorts last: for PostgreSQL a run without a
+        date is later than all others, for SQLite and MySQL it is earlier.
+        """
+        dated = getattr(context.get("dag_run"), "logical_date", None) is not None
+        context["ti"].xcom_push(key=_SEEN[dated], value={**result, "at": clock()})
+        return result
+
     def _previous_state(self, context: Context) -> str | None:
+        found = [seen for key in _SEEN if (seen := self._earlier(context, key))]
+        if not found:  # The earlier runs are of release 0.1.0.
+            found = [seen for seen in (self._earlier(context, "return_value"),) if seen]
+        return str(max(found, key=lambda seen: float(seen.get("at", 0)))["master"]) if found else None
+
+    def _earlier(self, context: Context, key: str) -> dict[str, Any] | None:
+        """Return what the latest run with such an XCom has stored for the dataset; None for nothing."""
         ti = context["ti"]
         # Without an index, Airflow returns a list of what the task has returned in all its runs.
-        found = ti.xcom_pull(task_ids=self.task_id, include_prior_dates=True, map_indexes=ti.map_index)
-        if not isinstance(found, dict) or found.get("dataset") != str(dataset_number(self.dataset)):
-            return None
-        return str(found["master"])
+        found = ti.xcom_pull(
+            task_ids=self.task_id, key=key, include_prior_dates=True, map_indexes=ti.map_index
+        )
+        is_same = isinstance(found, dict) and found.get("dataset") == str(dataset_number(self.dataset))
+        return found if is_same else None
 
 
 class AmigoCloudSqlSensor(AmigoCloudSensor):

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 from airflow.sdk import DAG
@@ -167,6 +168,68 @@ def test_a_dataset_that_has_not_changed_since_the_last_of_many_runs_is_waited_fo
     last = 1 if mapped else -1
     assert [one[last] for one in states] == ["success", "success", "success", "failed"]
     assert not mapped or [one[0] for one in states] == ["success", "failed", "failed", "failed"]
+
+
+@pytest.mark.one_engine("embedded", "about what Airflow has stored")
+def test_runs_without_a_logical_date_count_as_earlier_runs(sandbox, run_dag):
+    with DAG("mixed", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)) as dag:
+        AmigoCloudDatasetSensor(task_id="sense", dataset=1, timeout=0, poke_interval=0.01, retries=0)
+    states = []
+    # The last one is later than the moment at which the run without a date has started.
+    for logical_date in (datetime(2026, 1, 1, tzinfo=UTC), None, datetime(2100, 1, 1, tzinfo=UTC)):
+        if logical_date is None:
+            sandbox.amigocloud.store.write("DELETE FROM dataset_1 WHERE value < 2")
+        states += [str(one.state) for one in run_dag(dag, logical_date=logical_date).get_task_instances()]
+    assert states == ["success", "success", "failed"]
+
+
+class Stored(TaskRunner):
+    """A DAG of one task, whose XComs a database returns that sorts missing dates last or first."""
+
+    def __init__(self, missing_first):
+        super().__init__()
+        self.missing_first = missing_first
+        self.xcoms = []
+        self.logical_date = None
+
+    @property
+    def ti(self):
+        ti = super().ti
+        ti.xcom_pull, ti.xcom_push = self.pull, self.push
+        self.extra_context["dag_run"] = SimpleNamespace(logical_date=self.logical_date)
+        return ti
+
+    def push(self, key, value):
+        self.xcoms.append((self.logical_date, len(self.xcoms), key, json.loads(json.dumps(value))))
+
+    def pull(self, *, key="return_value", **_):
+        found = [xcom for xcom in self.xcoms if xcom[2] == key]
+        missing = "9" if self.missing_first else ""
+        return max(found, key=lambda xcom: (xcom[0] or missing, xcom[1]), default=(None,))[-1]
+
+    def senses(self, logical_date, deferrable):
+        self.logical_date = logical_date
+        sensor = AmigoCloudDatasetSensor(dataset=1, deferrable=deferrable, **{**QUICK, "timeout": 0.1})
+        try:
+            self.push("return_value", self.run(sensor))
+        except AirflowSensorTimeout:
+            return False
+        return True
+
+
+@BOTH
+@pytest.mark.parametrize("missing_first", [True, False], ids=["postgresql", "sqlite-mysql"])
+def test_the_latest_run_counts_whether_it_has_a_logical_date_or_not(sandbox, missing_first, deferrable):
+    dag = Stored(missing_first)
+    assert dag.senses("2026-01-01", deferrable)
+    assert not dag.senses(None, deferrable)
+    sandbox.amigocloud.store.write("DELETE FROM dataset_1 WHERE value < 2")
+    assert dag.senses(None, deferrable)
+    assert not dag.senses("2026-01-02", deferrable)
+    sandbox.amigocloud.store.write("DELETE FROM dataset_1 WHERE value < 4")
+    assert dag.senses("2026-01-03", deferrable)
+    assert not dag.senses("2026-01-04", deferrable)
+    assert not dag.senses(None, deferrable)
 
 
 @BOTH
