@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.redaction import redact, shown_path
+from airflow_provider.core.state.mapping import shared_by_mapping
 from airflow_provider.errors import InputError, ProviderError
 
 if TYPE_CHECKING:
@@ -178,13 +179,19 @@ def ensure_writable(output_path: str, argument: str = "output_path") -> None:
 
     :param output_path: a local path, or any URL that ``ObjectStoragePath`` takes.
     :param argument: the operator's argument, for the error.
-    :raises InputError: naming the path and the reason.
+    :raises InputError: naming the path and the reason; also when all tasks of a mapping share the path.
     :raises OSError: the same, when a later attempt may succeed.
     """
     given: object = output_path
     if not isinstance(given, str) or not given.strip() or given.endswith("/"):
         shown = f"'{shown_path(given)}'" if isinstance(given, str) else f"{given!r:.200}"
         raise InputError(f"{shown} names no file", argument)
+    if shared_by_mapping(argument):
+        raise InputError(
+            f"'{shown_path(output_path)}' is the path of all tasks of this mapping, of which each would"
+            " replace the file of another; put {{ ti.map_index }} into it, or give it to expand()",
+            argument,
+        )
     try:
         target = storage_path(output_path, argument, "written")
         if target.protocol in LOCAL:

@@ -88,6 +88,15 @@ def test_pipes_and_links_under_such_a_name_are_neither_opened_nor_followed(tmp_p
     assert link.is_symlink()
 
 
+def test_a_symbolic_link_is_replaced_and_what_it_led_to_stays(tmp_path: Path) -> None:
+    (tmp_path / "theirs").write_bytes(b"theirs")
+    (tmp_path / "out.bin").symlink_to("theirs")
+    with AtomicFile(str(tmp_path / "out.bin")) as out:
+        out.write(b"ours")
+    assert not (tmp_path / "out.bin").is_symlink()
+    assert [(tmp_path / name).read_bytes() for name in ("out.bin", "theirs")] == [b"ours", b"theirs"]
+
+
 def test_a_file_before_its_upload_is_readable_by_its_owner_only(tmp_path: Path, monkeypatch) -> None:
     waits = tmp_path / "waits"
     waits.mkdir()
