@@ -19,6 +19,7 @@ from airflow.triggers.base import BaseTrigger
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_provider.core.input.values import is_blank
 from airflow_provider.errors import InputError
 from tests.support import every_task
 from tests.support.every_watcher import WATCHERS
@@ -37,7 +38,7 @@ TEXT = st.text(max_size=20)
 SCALAR = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXT
 NAMES = st.text("abcXYZ-/", min_size=1, max_size=8)
 CONDITIONS = st.booleans() | st.integers(-(2**53), 2**53) | NAMES | NAMES.map("gt:{}".format)
-EVENTS = st.lists(TEXT.filter(str.strip), min_size=1, max_size=4)
+EVENTS = st.lists(TEXT.filter(lambda text: not is_blank(text)), min_size=1, max_size=4)
 STATUSES = st.lists(st.sampled_from(["FINISHED", "failed", "STOPPED"]), min_size=1, max_size=3)
 VALUES: dict[type, st.SearchStrategy[Any]] = {
     str: TEXT,
