@@ -72,7 +72,6 @@ def test_keys_are_counted_as_they_are_written(text: str, count: int) -> None:
         ([], 0),
         ("a", 0),
     ],
-    ids=str,
 )
 def test_keys_are_counted_as_they_were_decoded(value: Any, count: int) -> None:
     assert _decoded_keys(value) == count
