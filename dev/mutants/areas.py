@@ -59,7 +59,13 @@ AREAS = {
     ),
     "state": Area(
         ("core/state",),
-        ("core/state", "core/test_bounds.py", "core/test_triggers.py", "leanix/runs/test_submit.py"),
+        (
+            "core/state",
+            "core/test_bounds.py",
+            "core/test_triggers.py",
+            "leanix/runs/test_submit.py",
+            "test_mapped_paths.py",
+        ),
     ),
     "files": Area(
         ("core/files",),

@@ -39,9 +39,9 @@ MAX_SLOW = 3
 class Claim(enum.Enum):
     """Result of one attempt to get the turn."""
 
-    GRANTED = "granted"
-    AGAIN = "again"
-    OUTDATED = "outdated"
+    GRANTED = enum.auto()
+    AGAIN = enum.auto()
+    OUTDATED = enum.auto()
 
 
 class Turns:

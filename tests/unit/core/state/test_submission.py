@@ -279,3 +279,11 @@ def test_work_that_was_taken_by_other_tries_is_not_known() -> None:
     first.created("run-1")
     first.finished()
     assert [open_(store, max_tries=tries).is_known for tries in (1, 2, 3)] == [False, True, False]
+
+
+def test_the_marker_of_an_earlier_release_is_found_again() -> None:
+    request = fingerprint(1)
+    store = FakeStateStore()
+    store.set("submission", {"request": request, "generation": 3})
+    work = open_(store)
+    assert work.marker == f"{work.task_marker}{request[:8]}.3"
