@@ -239,6 +239,7 @@ NAMED = [
         ("cmdb *", ["FINISHED"], ["1"]),
         ("*nightly", ["finished", "Failed"], ["1", "2", "3", "5"]),
         ("*", ["FINISHED"], ["1", "2", "3", "4"]),
+        ("?*", ["FINISHED"], ["1", "2", "3"]),
         ("?mdb nightl[xy]", ["FINISHED"], ["1"]),
         ("cmdb", ["FINISHED"], []),
         ("*", ["STOPPED"], []),

@@ -61,6 +61,14 @@ def test_trigger_fires_when_the_results_have_come_or_are_late(
     assert sandbox.counters.total("/resultsUrl") >= 2
 
 
+def test_results_without_a_link_are_there_when_the_api_has_them(leanix: Any, sandbox: Any) -> None:
+    leanix.has_results_url = False
+    (run_id,) = started()
+    trigger = trigger_for(run_id, poll_interval=0.02, results_seconds=3600.0)
+    assert asyncio.run(within(30, first_event(trigger)))["run_status"] == "FINISHED"
+    assert sandbox.counters.total("/results") == 2  # The link, and the results themselves.
+
+
 def test_results_that_cannot_be_polled_are_waited_for(leanix: Any, sandbox: Any) -> None:
     (run_id,) = started()
     fault = sandbox.faults.add("html", status=502, path="/resultsUrl$", times=8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Callable
 from contextlib import suppress
@@ -47,12 +48,14 @@ class Hook:
     log: Any = logging.getLogger("monitor")
     has_project = True
     retry_limits: Any = None
+    is_loaded = False
 
     def __init__(self, masters: dict[int, Any] | None = None, *replies: Any) -> None:
         self.masters, self.replies = masters or {}, list(replies)
 
     async def aload(self) -> None:
-        """Load nothing."""
+        """Note that the connection was read aside of the event loop, as `has_project` needs it."""
+        self.is_loaded = True
 
     async def aget_master(self, dataset: int) -> Any:
         return _raise(self.masters[dataset])
@@ -153,6 +156,7 @@ async def test_a_poll_asks_for_what_is_watched_and_no_more() -> None:
     with registry.register(ObservedState(["realtime"], 5), 30.0), registry.register(jobs, 30.0):
         hook.replies = [{"status": "SUCCESS"}]
         await monitor._poll()
+    assert hook.is_loaded
     assert published(monitor) == [
         StateObservation(5, "m1"),
         EventObservation(FINISHED, {"job": "j", "a": 1}, source="poll"),
@@ -350,3 +354,18 @@ async def test_of_a_text_with_many_secrets_none_is_shown_in_part(sandbox: Any) -
         for before in range(len(seed.USER_TOKEN) + 1):
             text = "x" * before + f" {seed.USER_TOKEN}" * many
             assert module._clean(text) == ("x" * before + " ***" * many)[:200]
+
+
+async def test_the_error_of_a_cancelled_task_is_not_reported_once_more() -> None:
+    reported: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+
+    async def fail() -> None:
+        raise ServerError(500, "", "logged before")
+
+    task = asyncio.ensure_future(fail())
+    await asyncio.wait([task])
+    await module._cancel(task)
+    del task
+    gc.collect()
+    assert reported == []

@@ -330,6 +330,13 @@ def test_a_file_longer_than_one_read_is_read_whole(tmp_path: Path, encoding: str
     assert items_of(str(path), RowOptions(encoding=encoding)) == items
 
 
+@pytest.mark.parametrize("encoding", [None, "utf-8", "utf-8-sig"])
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path, encoding: str | None) -> None:
+    path = tmp_path / "a.ldif"
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps({"content": ITEMS}).encode())
+    assert items_of(str(path), RowOptions(encoding=encoding or "")) == ITEMS
+
+
 def test_an_ldif_without_a_list_has_a_header_only(tmp_path: Path) -> None:
     path = tmp_path / "a.ldif"
     path.write_text(json.dumps({"description": "x", "content": {"a": 1}, "lxWorkspace": "w"}))

@@ -133,6 +133,14 @@ def test_an_item_or_a_header_beyond_the_bound_is_refused(monkeypatch: pytest.Mon
         header.feed(b"1," * 10 + b'"y"')
 
 
+def test_a_header_of_exactly_the_bound_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_parser, "_MAX_BUFFERED_BYTES", 100)
+    parser = LdifStreamParser()
+    parser.feed(b'{"a": "' + b"x" * 91 + b'"}')
+    parser.finish()
+    assert parser.header == {"a": "x" * 91}
+
+
 def test_the_bound_is_64_mebibytes() -> None:
     assert stream_parser._MAX_BUFFERED_BYTES == 64 * 1024 * 1024
 
