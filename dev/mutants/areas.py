@@ -225,7 +225,7 @@ AREAS = {
             "leanix/runs/submit.py",
             "leanix/runs/wait.py",
         ),
-        ("leanix/runs", "leanix/test_operators.py", "test_bounds.py"),
+        ("leanix/runs", "leanix/test_operators.py", "leanix/test_triggers.py", "test_bounds.py"),
     ),
     "watchers": Area(
         (

@@ -38,8 +38,6 @@ _READ_BYTES = 256 * 1024
 
 _WHAT = "content"
 
-_UTF8 = ("utf-8", "utf-8-sig")
-
 
 class Content:
     """Rows of a content.
@@ -232,7 +230,7 @@ def _utf8_chunks(file: IO[bytes], encoding: str | None, where: str) -> Iterator[
     head = file.read(_READ_BYTES)
     try:
         codec = detect_encoding(head, where, encoding)
-        decoder = codecs.getincrementaldecoder("utf-8-sig" if codec in _UTF8 else codec)()
+        decoder = codecs.getincrementaldecoder(codec)()
     except LookupError:
         raise InputError(f"encoding {encoding!r} is not known, such as 'utf-8' or 'cp1252'", where) from None
     while head:

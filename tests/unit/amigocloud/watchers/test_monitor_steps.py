@@ -361,10 +361,13 @@ async def test_the_error_of_a_cancelled_task_is_not_reported_once_more() -> None
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
 
     async def fail() -> None:
-        raise ServerError(500, "", "logged before")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise ServerError(500, "", "logged before")
 
     task = asyncio.ensure_future(fail())
-    await asyncio.wait([task])
+    await asyncio.sleep(0)
     await module._cancel(task)
     del task
     gc.collect()
