@@ -301,6 +301,11 @@ def test_a_query_without_columns_is_refused(read: Read, sql: str) -> None:
         read(sql)
 
 
+def test_a_setting_is_no_query(read: Read) -> None:
+    with pytest.raises(InputError, match="returns no rows"):
+        read("SET work_mem = '4MB'")
+
+
 def test_two_columns_of_one_name_are_refused(read: Read) -> None:
     with pytest.raises(InputError, match="^sql: has two columns 'id'; name them with AS"):
         read("SELECT 1 AS id, 2 AS id, 3 AS x")
