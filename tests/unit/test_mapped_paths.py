@@ -53,6 +53,15 @@ def test_paths_that_are_mapped_are_the_tasks_own(sandbox, run_dag, tmp_path):
     assert states(run_dag(dag)) == ["success", "success"]
 
 
+def test_a_path_of_params_that_are_mapped_is_the_tasks_own(sandbox, run_dag, tmp_path):
+    path = f"{tmp_path}/{{{{ params.name }}}}.jsonl"
+    mapped = [{"dataset": number, "params": {"name": str(number)}} for number in DATASETS]
+    with DAG("mapped_params", schedule=None) as dag:
+        AmigoCloudExportOperator.partial(task_id="export", output_path=path).expand_kwargs(mapped)
+    assert states(run_dag(dag)) == ["success", "success"]
+    assert {one.stem for one in tmp_path.iterdir()} == set(map(str, DATASETS))
+
+
 def test_parts_get_paths_of_their_own(sandbox, run_dag, tmp_path):
     with DAG("parts", schedule=None) as dag:
         plan = AmigoCloudPlanExportOperator(task_id="plan", dataset=seed.ASSETS, parts=2)

@@ -7,8 +7,11 @@ from typing import Any
 
 _EXPRESSION = re.compile(r"\{[{%].*?[}%]\}", re.DOTALL)
 
-_OWN = re.compile(r"\b(?:ti|task|task_instance|macros|map_index|part)\b|\(")
-"""What may differ between the tasks of a mapping: their names in templates, and the result of a call."""
+_OWN = re.compile(r"\b(?:ti|task|task_instance|macros|map_index|params|part)\b|\(")
+"""What may differ between the tasks of a mapping: its names in templates, and the result of a call.
+
+``expand()`` takes ``params``, too.
+"""
 
 
 def shared_by_mapping(argument: str) -> bool:
