@@ -244,13 +244,14 @@ def _extras_of(connection: Connection, problems: list[str]) -> dict[str, Any]:
 
 def _host_of(connection: Connection, spec: ConnectionSpec, problems: list[str]) -> str:
     host = (connection.host or "").strip() or spec.default_host
-    schema = (connection.schema or "").strip()
+    schema = (connection.schema or "").strip().lower()
     if schema not in ("", "http", "https"):
         # Its text is not shown: behind a "/" of a password that is not quoted, it is the password's rest.
         problems.append(
             "the schema is neither http nor https, and no request would use it: a path belongs to the host;"
             " in a connection's URI, quote each '/' of the host as %2F"
         )
+        schema = ""  # So that the host gets no problem that is not its own.
     if host and "://" not in host:
         host = f"{schema or 'https'}://{host}"
     if not host or not connection.port:

@@ -105,6 +105,17 @@ def test_a_path_that_a_uri_moves_into_the_schema_is_refused_and_not_dropped() ->
         of_uri("/maps/api")
 
 
+def test_a_schema_that_no_request_would_use_is_the_only_problem() -> None:
+    with pytest.raises(InputError) as caught:
+        settings(host="gateway.example.com", schema="api/v1")
+    assert len(caught.value.problems) == 1
+
+
+def test_the_schema_may_have_capital_letters() -> None:
+    assert settings(host="gateway.example.com", schema="HTTPS").host == "https://gateway.example.com"
+    assert settings(host="127.0.0.1", schema="Http").host == "http://127.0.0.1"
+
+
 def test_the_rest_of_a_password_that_a_uri_moves_into_the_schema_is_not_shown() -> None:
     with pytest.raises(InputError, match="the schema is neither") as caught:
         settings(host="x", schema="s3cret@example.com")
