@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from airflow_provider.provider_info import get_provider_info
 
@@ -31,6 +34,9 @@ EXTRA = "element_"
 
 TALL = 3000
 """Height in pixels of a window that shows all extras."""
+
+MOST_CLICKS, UNFOLDS_MS = 6, 10_000
+"""Maximum attempts to unfold a part of a form, and milliseconds of each."""
 
 INPUTS = "form => [...form.querySelectorAll('[name]')].map(input => [input.name, [input.type, input.value]])"
 
@@ -111,6 +117,14 @@ def unfold(form: Locator, part: str = "Extra Fields") -> None:
     :param form: the form.
     :param part: heading of the part.
     """
-    form.get_by_role("button", name=part, exact=True).click()
+    button = form.get_by_role("button", name=part, exact=True)
     inner = f"[name^={EXTRA}]" if part == "Extra Fields" else "[name=host]"
-    form.locator(inner).locator("visible=true").last.wait_for()
+    fields = form.locator(inner).locator("visible=true").last
+    # While it loads, a form may fold its parts once more; and a click on an open part folds it.
+    for _ in range(MOST_CLICKS):
+        if button.get_attribute("aria-expanded") != "true":
+            button.click()
+        with suppress(PlaywrightTimeoutError):
+            fields.wait_for(timeout=UNFOLDS_MS)
+            return
+    raise AssertionError(f"'{part}' does not unfold")
