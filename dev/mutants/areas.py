@@ -59,13 +59,7 @@ AREAS = {
     ),
     "state": Area(
         ("core/state",),
-        (
-            "core/state",
-            "core/test_bounds.py",
-            "core/test_triggers.py",
-            "leanix/runs/test_submit.py",
-            "test_mapped_paths.py",
-        ),
+        ("core/state", "core/test_bounds.py", "core/test_triggers.py", "leanix/runs/test_submit.py"),
     ),
     "files": Area(
         ("core/files",),
@@ -99,6 +93,7 @@ AREAS = {
             "mapsindoors/geodata/test_geometry_formats.py",
             "mapsindoors/geodata/test_values.py",
             "security/test_hostile_rows.py",
+            "test_mapped_paths.py",
             "test_rendered_nothing.py",
         ),
     ),

@@ -8,7 +8,7 @@ import pytest
 from airflow.sdk import DAG
 
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator, AmigoCloudPlanExportOperator
-from airflow_provider.core.state.mapping import shared_by_mapping
+from airflow_provider.core.input.mapping import shared_by_mapping
 from airflow_provider.mapsindoors.operators import MapsIndoorsSyncGeodataOperator
 from airflow_provider.sandbox.amigocloud import seed
 

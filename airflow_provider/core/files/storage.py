@@ -1,4 +1,4 @@
-"""Storage check: find out before the first request whether a file can be written."""
+"""Storage: its paths and errors, and a check before the first request whether a file can be written."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider.core.input.mapping import shared_by_mapping
 from airflow_provider.core.redaction import redact, shown_path
-from airflow_provider.core.state.mapping import shared_by_mapping
 from airflow_provider.errors import InputError, ProviderError
 
 if TYPE_CHECKING:
