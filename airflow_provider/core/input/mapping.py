@@ -1,8 +1,9 @@
-"""Mapped tasks, of which each one needs a file of its own."""
+"""Mapped tasks: which arguments all tasks of a mapping share."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 _EXPRESSION = re.compile(r"\{[{%].*?[}%]\}", re.DOTALL)
@@ -12,6 +13,14 @@ _OWN = re.compile(r"\b(?:ti|task|task_instance|macros|map_index|params|part)\b|\
 
 ``expand()`` takes ``params``, too.
 """
+
+
+def shared_arguments(task: Any) -> Mapping[str, Any] | None:
+    """Return the arguments that ``partial`` got for all tasks of a mapping; None for a task without one.
+
+    :param task: the operator of the running task.
+    """
+    return getattr(task.dag.task_dict.get(task.task_id), "partial_kwargs", None)
 
 
 def shared_by_mapping(argument: str) -> bool:
@@ -32,6 +41,5 @@ def shared_by_mapping(argument: str) -> bool:
     ti, task = context["ti"], context["task"]
     if (getattr(ti, "map_index", None) or 0) < 1 or getattr(task, "part", None) is not None:
         return False
-    mapped = context["dag"].task_dict.get(ti.task_id)
-    given = getattr(mapped, "partial_kwargs", {}).get(argument)
+    given = (shared_arguments(task) or {}).get(argument)
     return isinstance(given, str) and not any(map(_OWN.search, _EXPRESSION.findall(given)))

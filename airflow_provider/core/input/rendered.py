@@ -52,9 +52,11 @@ def _mapped_names(task: Any) -> Collection[str]:
     """Return the arguments that a mapped task has from ``expand`` or ``expand_kwargs``; none for others."""
     if not getattr(task, "_BaseOperator__from_mapped", False):
         return ()
+    from airflow_provider.core.input.mapping import shared_arguments
+
     given: Mapping[str, Any] = getattr(task, "_BaseOperator__init_kwargs", {})
-    constant: Mapping[str, Any] = getattr(task.dag.task_dict.get(task.task_id), "partial_kwargs", given)
-    return given.keys() - constant.keys()
+    shared = shared_arguments(task)
+    return given.keys() - (given if shared is None else shared).keys()
 
 
 class CheckedOperator(BaseOperator):
