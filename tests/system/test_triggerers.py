@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sqlite3
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,19 @@ SHORT_THRESHOLD = {
     "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": "0",
 }
 EVENT_SECONDS = 150.0
+PAUSES = 20
+LOCKED_SECONDS = 3.0
+"""Seconds after which an SQLite database counts as locked by what is paused; a write takes milliseconds."""
+
+
+def is_writable(database: Path) -> bool:
+    """Return whether an SQLite database can be written within some seconds."""
+    with closing(sqlite3.connect(database, timeout=LOCKED_SECONDS, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+    return True
 
 
 class Triggerer:
@@ -92,6 +106,7 @@ class Triggerer:
 
     def __init__(self, airflow: LocalAirflow, name: str) -> None:
         assert airflow.started
+        self.database = airflow.home / "airflow.db"
         environment = {**psutil.Process(airflow.started.pid).environ(), **SHORT_THRESHOLD}
         command = [str(Path(sys.executable).parent / "airflow"), "triggerer", "--skip-serve-logs"]
         self.started = Started.run(command, environment, airflow.home / f"triggerer_{name}.log", airflow.home)
@@ -101,6 +116,16 @@ class Triggerer:
         for process in self.started.family():
             with suppress(psutil.Error):
                 process.send_signal(number)
+
+    def pause(self) -> None:
+        """Pause it between two writes: a pause within one locks the database for all parts of Airflow."""
+        for _ in range(PAUSES):
+            self.signal(signal.SIGSTOP)
+            if is_writable(self.database):
+                return
+            self.signal(signal.SIGCONT)
+            time.sleep(0.1)
+        raise AssertionError(f"within a write at each of {PAUSES} moments")
 
     def stop(self) -> None:
         """End it, paused or not."""
@@ -223,7 +248,7 @@ class TriggerersKilled(Scenario):
     def _pause_the_first(self) -> None:
         """Pause the triggerer that has the watchers, let the other one take over, and continue it."""
         self._wait_for(lambda: self._started() > len(self.triggerers))
-        self.triggerers[0].signal(signal.SIGSTOP)
+        self.triggerers[0].pause()
         self._change_and_wait()
         self.triggerers[0].signal(signal.SIGCONT)
         self._change_and_wait()
@@ -243,11 +268,12 @@ class TriggerersKilled(Scenario):
         time.sleep(before)
         self._change()
         time.sleep(moment)
-        victim.signal(signal.SIGSTOP if seconds else signal.SIGKILL)
         if seconds:
+            victim.pause()
             time.sleep(seconds)
             victim.signal(signal.SIGCONT)
         else:
+            victim.signal(signal.SIGKILL)
             victim.started.stop()
             self.triggerers[at] = Triggerer(self.airflow, f"{number + 3}")
         self._wait_until_fired()
@@ -277,6 +303,17 @@ def _kill_triggerers(airflow: LocalAirflow) -> None:
 
 
 SCENARIO = TriggerersKilled()
+
+
+def test_a_pause_within_a_write_is_noticed(tmp_path: Path) -> None:
+    database = tmp_path / "x.db"
+    with closing(sqlite3.connect(database, isolation_level=None)) as paused:
+        paused.execute("PRAGMA journal_mode=WAL")
+        assert is_writable(database)
+        paused.execute("BEGIN IMMEDIATE")
+        assert not is_writable(database)
+        paused.execute("COMMIT")
+        assert is_writable(database)
 
 
 def test_each_change_is_one_event_while_triggerers_are_paused_and_killed(completed: CompletedRun) -> None:
