@@ -83,6 +83,8 @@ def test_changed_fact_sheets_are_published_once(
 ) -> None:
     monkeypatch.setenv("AIRFLOW_VAR_TWIN_OUTPUT", str(tmp_path))
     dag = load(FOLDER / "example_leanix_changed_fact_sheets.py")
+    sandbox.leanix.queue_seconds = sandbox.leanix.run_seconds = 0.0
+    dag.get_task("recent").poll_interval = 0.1
     published = []
     for change in (None, None, "phaseOut"):
         if change:

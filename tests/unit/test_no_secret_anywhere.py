@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG, BaseSensorOperator
 
+from airflow_provider.core.hook import ApiHook
+from airflow_provider.core.http import rate_limit
+from airflow_provider.core.http.retry import RetryLimits
 from airflow_provider.core.triggers import PollTrigger
 from airflow_provider.sandbox.server import Sandbox
 from tests.support import every_task
@@ -60,6 +63,8 @@ DEFERRED = {
 def planted(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     """Return the sandbox, with credentials in all connections that every encoding changes."""
     plant(sandbox, monkeypatch)
+    monkeypatch.setattr(ApiHook, "retry_limits", RetryLimits(base=0.01))  # As many attempts as usual.
+    monkeypatch.setattr(rate_limit, "TOKENS_PER_SECOND", 1000.0)
     return sandbox
 
 
@@ -82,7 +87,7 @@ def test_a_run_leaves_no_credential_behind(
             waits = every_task.can_defer(every_task.public_classes()[name])
             task = make(task_id=name, **({"deferrable": True} if waits else {}))
             if way == "failing" and isinstance(task, BaseSensorOperator):
-                task.timeout = 5.0  # it passes in full
+                task.timeout = 2.0  # it passes in full
     if fault := WAYS[way]:
         break_everything(planted, fault)
     run = run_dag(dag)

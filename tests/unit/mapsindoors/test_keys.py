@@ -15,7 +15,7 @@ from airflow_provider.mapsindoors.sensors import MapsIndoorsGeodataSensor
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
 from tests.support.hypothesis_sizes import examples
-from tests.support.mapsindoors_sync import by_external_id, desk, put, sync, writes
+from tests.support.mapsindoors_sync import by_external_id, desk, put, restore, sync, writes
 
 pytestmark = pytest.mark.slow  # keys do not depend on versions
 
@@ -193,8 +193,7 @@ def test_two_spellings_on_an_object_are_reported_when_a_row_has_the_key(
 def test_whatever_the_case_no_object_gets_a_second_spelling(
     unlimited_service: MapsIndoorsService, data: st.DataObject
 ) -> None:
-    unlimited_service.reset()
-    unlimited_service.rate_limit = None
+    restore(unlimited_service)
     unlimited_service.lower_case_keys = data.draw(st.booleans())
     spellings = st.sampled_from(["deskNo@generic", "DeskNo@generic", "deskno@generic", "DESKNO@generic"])
     for value in ("1", "2", "3"):

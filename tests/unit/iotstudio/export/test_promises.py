@@ -15,6 +15,7 @@ from airflow.sdk import Asset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_provider.core.http import rate_limit
 from airflow_provider.errors import ApiError, InputError, NotFoundError, PermissionDeniedError
 from airflow_provider.iotstudio.export import incremental
 from airflow_provider.iotstudio.export.things import ThingColumns
@@ -458,6 +459,7 @@ def test_every_value_of_the_lag_is_in_one_file(
     stored = set()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AIRFLOW_CONN_IOTSTUDIO_DEFAULT", running_sandbox.connections["iotstudio_default"])
+        patch.setattr(rate_limit, "TOKENS_PER_SECOND", 1000.0)  # Each example needs a new token.
         for number, hours in enumerate(arrivals):
             for hour in hours:
                 if thing.record("temperature", HISTORY_MS + hour * HOUR, float(hour)):

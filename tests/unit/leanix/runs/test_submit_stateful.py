@@ -215,7 +215,9 @@ class crashing:  # noqa: N801 - reads as a word
 @pytest.fixture
 def quick_waits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     from airflow_provider.core import polling
+    from airflow_provider.core.http import rate_limit
 
+    monkeypatch.setattr(rate_limit, "TOKENS_PER_SECOND", 1000.0)  # Each example needs a new token.
     monkeypatch.setattr(polling, "intervals", lambda *_: iter([0.01] * 1000))
     return
 

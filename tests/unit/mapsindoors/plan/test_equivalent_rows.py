@@ -15,7 +15,7 @@ from airflow_provider.mapsindoors.geodata.wkt_wkb import to_wkb
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
 from tests.support.hypothesis_sizes import examples
-from tests.support.mapsindoors_sync import by_external_id, put, sync, writes
+from tests.support.mapsindoors_sync import by_external_id, put, restore, sync, writes
 
 CODES = ["BLD-A", "A-0", "A-0-01", "A-0-02", "A-0-P1", "A-0-P2", "A-0-D", "C-1-03", "AALBORG-1-0"]
 HOLE = [[12.57008, 55.78042], [12.57012, 55.78042], [12.57012, 55.78044], [12.57008, 55.78042]]
@@ -27,8 +27,7 @@ DETAILS = [
 
 def enriched(unlimited_service: MapsIndoorsService) -> dict[str, dict[str, Any]]:
     """Add all possible fields to some objects, as the service stores them, and return the objects."""
-    unlimited_service.reset()
-    unlimited_service.rate_limit = None
+    restore(unlimited_service)
     found = by_external_id(unlimited_service)
     room, poi = copy.deepcopy(found["A-0-01"]), copy.deepcopy(found["A-0-P1"])
     room["geometry"]["coordinates"].append(HOLE)

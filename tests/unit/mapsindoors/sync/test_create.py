@@ -12,7 +12,7 @@ from airflow_provider.mapsindoors.sync import verify
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
 from airflow_provider.sandbox.server import Sandbox
 from tests.support.hypothesis_sizes import examples
-from tests.support.mapsindoors_sync import REFUSED, desk, sync
+from tests.support.mapsindoors_sync import REFUSED, desk, restore, sync
 
 WAIT = sum(verify.READ_DELAYS)
 MODES = ["atomic", "stop-at-first", "skip-bad"]
@@ -139,8 +139,7 @@ def test_every_good_row_is_made_once_and_every_bad_one_is_named(
     size: int,
     lost: str | None,
 ) -> None:
-    unlimited_service.reset()
-    unlimited_service.rate_limit = None
+    restore(unlimited_service)
     sandbox.faults.clear()
     waited.clear()
     (

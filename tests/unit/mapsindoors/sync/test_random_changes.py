@@ -13,7 +13,7 @@ from airflow_provider.mapsindoors.geodata.geometry import is_same_place
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
 from tests.support.hypothesis_sizes import examples
-from tests.support.mapsindoors_sync import RING, SQUARE, by_external_id, desk, sync
+from tests.support.mapsindoors_sync import RING, SQUARE, by_external_id, desk, restore, sync
 
 CHANGES = st.fixed_dictionaries(
     {},
@@ -95,8 +95,7 @@ def test_any_change_is_applied_and_nothing_else_is(
     switches: dict[str, Any],
     faults: list[Any],
 ) -> None:
-    unlimited_service.reset()
-    unlimited_service.rate_limit = None
+    restore(unlimited_service)
     sandbox.faults.clear()
     for name, value in switches.items():
         setattr(unlimited_service, name, value)
