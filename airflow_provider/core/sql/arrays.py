@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from airflow_provider.core.input.values import Unreadable
@@ -13,6 +13,11 @@ SELECT t.oid::bigint, t.typarray::bigint, t.typtype::text, t.typbasetype::bigint
 WHERE t.typarray <> 0 AND t.typcategory <> 'A'
     AND (t.typtype IN ('r', 'm') OR t.oid >= 16384 AND t.typtype IN ('b', 'd', 'e'))"""
 """Ranges, and types that a user or an extension has made; composites have arrays of another form."""
+
+_HAS_COLUMNS = """
+SELECT count(*) = 2 FROM pg_attribute
+WHERE attrelid = 'pg_type'::regclass AND attname IN ('typarray', 'typcategory')"""
+"""Redshift's list of types is that of PostgreSQL 8.0, which has neither; it has no such arrays, either."""
 
 _UUID = (2950, 2951, "b", 0)
 """The type uuid, whose arrays psycopg 2 does not know."""
@@ -33,7 +38,7 @@ def read_types_with_psycopg(cursor: Any) -> None:
         def load(self, _: Any) -> Any:
             return Unreadable(RANGE)
 
-    for oid, array_oid, kind, base in _with_bases(cursor.execute(_TYPES).fetchall()):
+    for oid, array_oid, kind, base in _with_bases(_types(cursor)):
         if cursor.adapters.types.get(oid) is None:
             TypeInfo(str(oid), oid, array_oid).register(cursor)
         loader = RangeLoader if kind in _RANGES else base and cursor.adapters.get_loader(base, Format.TEXT)
@@ -50,8 +55,7 @@ def read_types_with_psycopg2(connection: Any, cursor: Any) -> None:
     from psycopg2 import extensions
 
     with connection.cursor(cursor_factory=extensions.cursor) as asking:
-        asking.execute(_TYPES)
-        found = [_UUID, *_with_bases(asking.fetchall())]
+        found = [_UUID, *_with_bases(_types(asking))]
     known = {**extensions.string_types, **(cursor.string_types or {})}
     for oid, array_oid, kind, base in found:
         reader = _unreadable if kind in _RANGES else known.get(base, extensions.UNICODE)
@@ -61,11 +65,18 @@ def read_types_with_psycopg2(connection: Any, cursor: Any) -> None:
         extensions.register_type(array, cursor)
 
 
-def _with_bases(types: Iterable[tuple[int, int, str, int]]) -> Iterator[tuple[int, int, str, int]]:
+def _types(cursor: Any) -> list[tuple[int, int, str, int]]:
+    cursor.execute(_HAS_COLUMNS)
+    if cursor.fetchone() == (False,):
+        return []
+    cursor.execute(_TYPES)
+    return list(cursor.fetchall())
+
+
+def _with_bases(types: list[tuple[int, int, str, int]]) -> Iterator[tuple[int, int, str, int]]:
     """Yield types with that of their values: a domain may be one over another domain."""
-    found = list(types)
-    bases = {oid: base for oid, _, kind, base in found if kind == "d"}
-    for oid, array_oid, kind, base in found:
+    bases = {oid: base for oid, _, kind, base in types if kind == "d"}
+    for oid, array_oid, kind, base in types:
         while base in bases:
             base = bases[base]  # noqa: PLW2901
         yield oid, array_oid, kind, base

@@ -105,6 +105,21 @@ def test_an_array_of_a_domain_has_the_values_of_its_type(read: Read, database: D
     assert isinstance(read("SELECT ARRAY['infinity']::day[] AS v")[0]["v"], Unreadable)
 
 
+def test_a_database_with_an_older_list_of_types_is_read(
+    read: Read, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redshift has the columns of PostgreSQL 8.0: no query of a `postgres` connection to it worked."""
+    columns = "typname, typnamespace, typlen, typtype, typelem, typbasetype"
+    database.query(f"CREATE SCHEMA older; CREATE VIEW older.pg_type AS SELECT {columns} FROM pg_type")
+    database.query("GRANT USAGE ON SCHEMA older TO loader; GRANT SELECT ON older.pg_type TO loader")
+    extra = json.dumps({"options": "-c search_path=older,pg_catalog,public"})
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", database.airflow_connection(extra=extra))
+    assert read("SELECT 1.5::numeric AS a, 'x' AS b, '{\"c\": 1}'::json AS d") == [
+        {"a": 1.5, "b": "x", "d": {"c": 1}}
+    ]
+    assert read("SELECT typarray AS a FROM pg_catalog.pg_type WHERE typname = 'bool'") == [{"a": 1000}]
+
+
 RANGES = ["'[1,2]'::floats", "'{[1,2]}'::multifloats", "int4multirange(int4range(1, 5))"]
 
 
