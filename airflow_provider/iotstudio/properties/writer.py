@@ -87,7 +87,9 @@ class PropertyWriter:
             result.lines += self._log_all([unsent])
         self._names.read_and_check(result.refused)
         self.hook.log.info(
-            "%s, %d Things failed, %d requests", result.counts, result.failed, self.hook.requests
+            "Values: %d written, %d skipped, %d verified; %d Things failed; %d requests",
+            *(result.counts[name] for name in ("written", "skipped", "verified")),
+            *(result.failed, self.hook.requests),
         )
         result.raise_if_failed(self.hook.space)
         return result.counts

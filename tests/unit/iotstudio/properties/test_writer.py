@@ -96,13 +96,14 @@ def test_a_single_404_of_the_list_ends_no_write(
 
 
 def test_one_thing_is_written_in_one_request_and_read_back(
-    service: IoTStudioService, sandbox: Sandbox
+    service: IoTStudioService, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
     result = write(thing_id=THING, properties={"setpoint": 19.5, "mode": "eco"})
     assert result == {"written": 2, "skipped": 0, "verified": 2}
     status = service.space.things[THING].status
     assert (status["setpoint"], status["mode"]) == (19.5, "eco")
     assert (sandbox.counters.requests[PUT], sandbox.counters.requests[READ]) == (1, 1)
+    assert "Values: 2 written, 0 skipped, 2 verified; 0 Things failed; 3 requests" in capsys.readouterr().out
 
 
 def test_json_types_are_kept_exactly(service: IoTStudioService) -> None:
