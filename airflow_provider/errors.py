@@ -340,7 +340,8 @@ class PartialWriteError(ProviderError):
 
     def __str__(self) -> str:
         done = ", ".join(f"{name} {count}" for name, count in self.counts.items())
-        heading = f"{self.total} failures{f' ({done})' if done else ''}:"
+        failures = f"{self.total} {'failure' if self.total == 1 else 'failures'}"
+        heading = f"{failures}{f' ({done})' if done else ''}:"
         return _bullets(heading, self.failures, self.SHOWN, self.total)
 
 

@@ -168,16 +168,16 @@ class AmigoCloudSyncDatasetOperator(RowOperator):
         return add_to_outlet_events(context, self.outlets, result)
 
     def _run(self, sync: Sync, source: Any, context: Context) -> dict[str, Any]:
+        from airflow_provider.core.sync.document import counts_in_words
         from airflow_provider.core.sync.summary import publish_plan
 
         head, rows = self._make_plan(sync, source)
         path = self.plan_output or self.plan
         publish_plan(self, context, path, head.fingerprint, sync.summary(head, rows))
         counts = sync.store.counts()
-        planned = ", ".join(f"{operation} {count}" for operation, count in counts.items() if count)
         self.log.info(
             "Planned: %s; %d rows unchanged, %d left out; compared with %d rows in state %s",
-            planned or "no changes",
+            counts_in_words(counts, "no changes"),
             head.unchanged,
             sync.store.count("failed"),
             head.compared,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.state.identity import fingerprint, without_expiry
+from airflow_provider.core.sync.document import counts_in_words
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
@@ -34,10 +35,9 @@ class Progress:
     def log_earlier(self) -> None:
         """Log what earlier attempts have written."""
         if self.written or self.job:
-            done = ", ".join(f"{operation} {count}" for operation, count in self.written.items() if count)
             self._log.info(
                 "Earlier attempts of this task have written: %s%s",
-                done or "nothing that is known",
+                counts_in_words(self.written, "nothing that is known"),
                 f"; job {self.job} was under way" if self.job else "",
             )
 

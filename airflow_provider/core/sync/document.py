@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, ClassVar, Self
 
@@ -29,6 +29,15 @@ def check_pairs(changes: Iterable[Any]) -> None:
         for name, pair in change.fields.items():
             if len(pair) != 2:
                 raise ValueError(f"the field {name!r:.60} has not one old and one new value")
+
+
+def counts_in_words(counts: Mapping[str, int], none: str = "nothing") -> str:
+    """Return the counts that are not zero, such as ``create 2, update 1``.
+
+    :param counts: numbers by operation.
+    :param none: what to return when there is none.
+    """
+    return ", ".join(f"{name} {count}" for name, count in counts.items() if count) or none
 
 
 def members(document: Any) -> dict[str, Any]:

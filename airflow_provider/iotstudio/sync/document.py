@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from airflow_provider.core.json_types import Json
-from airflow_provider.core.sync.document import SignedPlan
+from airflow_provider.core.sync.document import SignedPlan, counts_in_words
 
 Operation = Literal["create", "update", "delete"]
 
@@ -85,9 +85,9 @@ class Plan(SignedPlan):
 
     def summary(self) -> str:
         """Return the counts as a sentence."""
-        counts = ", ".join(f"{name} {count}" for name, count in self.counts().items() if count)
+        counts = counts_in_words(self.counts(), "no changes")
         rest = f"{self.unchanged} rows unchanged, {len(self.failed)} left out"
-        return f"{counts or 'no changes'}; {rest}; compared with {self.compared} Things"
+        return f"{counts}; {rest}; compared with {self.compared} Things"
 
 
 def description_hash(thing: Json) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider.core.files.atomic import AtomicFile
 from airflow_provider.core.files.reader import open_source
 from airflow_provider.core.files.row_source import RowOptions
+from airflow_provider.core.sync.document import counts_in_words
 from airflow_provider.core.sync.limits import UNKNOWN_MISSING, Limits
 from airflow_provider.core.sync.page import page_path
 from airflow_provider.core.sync.summary import PlanSummary
@@ -152,7 +153,7 @@ class Sync:
         left = self._not_done(plan) if rows is None else plan.changes
         execution = PlanExecution(self._hook, plan, self._fleet.ids, **self._writing)
         execution.run(left)
-        self._hook.log.info("Written: %s", dict(execution.done) or "nothing")
+        self._hook.log.info("Written: %s", counts_in_words(execution.done))
         for change, reason in execution.failed:
             plan.failed.append({"row": change.row, "key": change.key or change.id, "reasons": [reason]})
         if not self._skip_bad:

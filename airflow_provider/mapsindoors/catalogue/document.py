@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, Self
 import msgspec
 
 from airflow_provider.core.json_types import Json
-from airflow_provider.core.sync.document import SignedPlan
+from airflow_provider.core.sync.document import SignedPlan, counts_in_words
 from airflow_provider.errors import InputError
 
 Operation = Literal["create", "update"]
@@ -80,9 +80,9 @@ class Plan(SignedPlan):
 
     def summary(self) -> str:
         """Return the counts as a sentence."""
-        counts = ", ".join(f"{name} {count}" for name, count in self.counts().items() if count)
+        counts = counts_in_words(self.counts(), "no changes")
         rest = f"{self.unchanged} rows unchanged, {len(self.failed)} left out"
-        return f"{counts or 'no changes'}; {rest}; compared with {self.compared} {self.kind}"
+        return f"{counts}; {rest}; compared with {self.compared} {self.kind}"
 
 
 def entry_hash(entry: Json) -> str:

@@ -11,6 +11,7 @@ from airflow_provider.core.files.reader import open_source
 from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, subject_of
 from airflow_provider.core.input.values import normal_key, shown
 from airflow_provider.core.json_types import Json
+from airflow_provider.core.sync.document import counts_in_words
 from airflow_provider.core.sync.limits import Limits
 from airflow_provider.core.sync.page import page_path
 from airflow_provider.core.sync.summary import PlanSummary
@@ -157,7 +158,7 @@ class CatalogueSync:
                 plan.failed.append({"row": change.row, "key": change.key, "reasons": [reason]})
         if self.verify and execution.written:
             execution.verify()
-        self.log.info("Written: %s", dict(execution.done) or "nothing")
+        self.log.info("Written: %s", counts_in_words(execution.done))
         if not self.skip_bad:
             execution.raise_if_failed()
         return execution

@@ -48,6 +48,7 @@ MANY = [f"row {number} (R-{number}): {LONG[:500]}" for number in range(5000)]
         (errors.InputError(MANY, LONG), "5000 problems in row 7"),
         (errors.InputError(LONG), "row 7"),
         (errors.PartialWriteError(MANY, {"update": 3}), "5000 failures (update 3):"),
+        (errors.PartialWriteError(MANY[:1], {"update": 3}), "1 failure (update 3):"),
         (errors.VerificationError(MANY), "5000 values are not as written:"),
         (errors.PlanRejectedError("\n".join(MANY)), "row 0"),
         (errors.RunFailedError("r", "FAILED", LONG), "run r ended as FAILED: row 7"),

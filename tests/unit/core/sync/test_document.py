@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import pytest
 
 from airflow_provider.core.input.row_numbers import RowNumbers
-from airflow_provider.core.sync.document import SignedPlan
+from airflow_provider.core.sync.document import SignedPlan, counts_in_words
 from airflow_provider.errors import InputError, PlanRejectedError
 
 
@@ -33,6 +33,19 @@ def signed() -> WritePlan:
 
 def altered(**changes: Any) -> bytes:
     return json.dumps({**json.loads(signed().to_json()), **changes}).encode()
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        ({"create": 2, "update": 0, "delete": 1}, "create 2, delete 1"),
+        ({"create": 0}, "nothing"),
+        ({}, "nothing"),
+    ],
+)
+def test_counts_are_words_without_those_that_are_zero(counts: dict[str, int], words: str) -> None:
+    assert counts_in_words(counts) == words
+    assert counts_in_words({}, "no changes") == "no changes"
 
 
 def test_a_plan_is_the_same_after_it_was_written_and_read() -> None:

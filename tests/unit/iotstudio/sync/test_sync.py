@@ -65,10 +65,13 @@ def test_only_fields_that_rows_have_and_that_differ_are_written(
     assert sandbox.counters.requests[BULK] == writes == 1
 
 
-def test_new_things_are_created_by_their_title(service: IoTStudioService, fleet: list[str]) -> None:
+def test_new_things_are_created_by_their_title(
+    service: IoTStudioService, fleet: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     title = service.space.things[fleet[0]].title
     rows = [{"title": title, "description": "Old"}, {"title": "Pump 1", "categories": ["Meters"]}]
     assert counts(sync(rows, match_on="title")) == (1, 1, 0, 0, 0)
+    assert "Written: create 1, update 1" in capsys.readouterr().out
     (pump,) = [thing for thing in service.space.things.values() if thing.title == "Pump 1"]
     assert pump.categories == ["Meters"]
     assert counts(sync(rows, match_on="title")) == (0, 0, 0, 2, 0)

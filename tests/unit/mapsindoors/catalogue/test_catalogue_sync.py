@@ -286,7 +286,9 @@ def test_what_has_no_row_stays_and_is_named_in_the_log(
 ) -> None:
     run("categories", [{"key": "FOOD", "name@en": "Food"}])
     assert len(unlimited_service.campus.categories) == 3
-    assert "2 categories have no row and stay as they are: SERVICES, WORK" in capsys.readouterr().out
+    logged = capsys.readouterr().out
+    assert "2 categories have no row and stay as they are: SERVICES, WORK" in logged
+    assert "Written: update 1" in logged
 
 
 # -- plans --------------------------------------------------------------------------------------------
